@@ -1,0 +1,41 @@
+"""The launcher's commands: run, demo, clean."""
+
+import signal
+import sys
+from types import FrameType
+
+from resellerkpi.local.problems import LocalProblemError
+from resellerkpi.local.run import run
+
+USAGE = """usage: python -m resellerkpi.local run -- COMMAND...   run a command with PostgreSQL and Valkey at hand
+       python -m resellerkpi.local demo [OPTIONS]       build the demo and serve it (demo --help)
+       python -m resellerkpi.local clean                remove all run-time data"""
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one command and return its exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        return _carry_out(arguments)
+    except LocalProblemError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _carry_out(arguments: list[str]) -> int:
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if name == "run":
+        return run(rest[1:] if rest[:1] == ["--"] else rest)
+    print(USAGE, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
