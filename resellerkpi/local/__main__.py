@@ -4,6 +4,8 @@ import signal
 import sys
 from types import FrameType
 
+from resellerkpi.local.clean import clean
+from resellerkpi.local.demo import demo
 from resellerkpi.local.problems import LocalProblemError
 from resellerkpi.local.run import run
 
@@ -33,6 +35,10 @@ def _carry_out(arguments: list[str]) -> int:
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if name == "run":
         return run(rest[1:] if rest[:1] == ["--"] else rest)
+    if name == "demo":
+        return demo(rest)
+    if name == "clean":
+        return clean()
     print(USAGE, file=sys.stderr)
     return 2
 

@@ -11,8 +11,14 @@ from resellerkpi.local.accounts import Account, can_reach, server_account
 from resellerkpi.local.problems import need
 
 PROJECT = Path(__file__).resolve().parents[2]
-PUBLIC_PLACES = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - a folder with a checked owner is made in it
-SECRET_NAMES = ("admin_password", "owner_password", "app_password", "valkey_password", "secret_key")
+PUBLIC_PLACES = (Path("/var/lib"), Path("/var/tmp"))
+SECRET_NAMES = (
+    "admin_password",
+    "owner_password",
+    "app_password",
+    "valkey_password",
+    "secret_key",
+)
 
 
 @dataclass(frozen=True)
@@ -44,27 +50,46 @@ class Places:
 def find_places(environment: dict[str, str] | None = None) -> Places:
     """Return the folders in force, making them on first use."""
     environment = dict(os.environ) if environment is None else environment
-    var = Path(environment.get("RESELLERKPI_VAR") or PROJECT / "var").expanduser().absolute()
+    var = (
+        Path(environment.get("RESELLERKPI_VAR") or PROJECT / "var")
+        .expanduser()
+        .absolute()
+    )
     (var / "log").mkdir(parents=True, exist_ok=True)
     account = server_account()
     return Places(var=var, base=choose_base(var, account), account=account)
 
 
-def choose_base(var: Path, account: Account | None, public: tuple[Path, ...] = PUBLIC_PLACES) -> Path:
+def choose_base(
+    var: Path, account: Account | None, public: tuple[Path, ...] = PUBLIC_PLACES
+) -> Path:
     """Return var itself, or where the servers' account cannot reach it a private folder in a public place."""
     record = var / "place.json"
     recorded = read_json(record).get("base")
-    if isinstance(recorded, str) and Path(recorded).is_dir() and (account is None or can_reach(Path(recorded), account)):
+    if (
+        isinstance(recorded, str)
+        and Path(recorded).is_dir()
+        and (account is None or can_reach(Path(recorded), account))
+    ):
         return Path(recorded)
     if account is None or can_reach(var, account):
         return var
-    parent = next((place for place in public if place.is_dir() and can_reach(place, account)), None)
-    need(parent, f"The account {account.name} that runs the servers can reach neither {var} nor a public folder.")
+    parent = next(
+        (place for place in public if place.is_dir() and can_reach(place, account)),
+        None,
+    )
+    need(
+        parent,
+        f"The account {account.name} that runs the servers can reach neither {var} nor a public folder.",
+    )
     assert parent is not None
     base = parent / f"resellerkpi-{hashlib.sha256(str(var).encode()).hexdigest()[:12]}"
     base.mkdir(mode=0o700, exist_ok=True)
     owner = base.lstat().st_uid
-    need(not base.is_symlink() and owner in {0, account.uid}, f"{base} belongs to somebody else: remove it.")
+    need(
+        not base.is_symlink() and owner in {0, account.uid},
+        f"{base} belongs to somebody else: remove it.",
+    )
     account.give(base, 0o700)
     write_json(record, {"base": str(base)})
     return base
@@ -97,7 +122,9 @@ def load_secrets(var: Path) -> dict[str, str]:
     """Return the passwords and the secret key of the installation, made once and readable by us alone."""
     path = var / "secrets.json"
     if not path.exists():
-        temporary = _write_beside(path, {name: secrets.token_hex(24) for name in SECRET_NAMES}, 0o600)
+        temporary = _write_beside(
+            path, {name: secrets.token_hex(24) for name in SECRET_NAMES}, 0o600
+        )
         try:
             os.link(temporary, path)
         except FileExistsError:

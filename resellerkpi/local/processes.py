@@ -37,14 +37,18 @@ class Child:
         if self.alive():
             self.process.send_signal(self.stop_signal)
 
-    def stop(self) -> None:
-        """Ask it to stop, wait, and kill what is left of its session."""
-        self.ask_to_stop()
+    def finish(self) -> None:
+        """Wait for its end, and kill what is left of its session after its patience."""
         try:
             self.process.wait(self.patience)
         except subprocess.TimeoutExpired:
             kill_group(self.process.pid)
             self.process.wait()
+
+    def stop(self) -> None:
+        """Ask it to stop and wait for its end."""
+        self.ask_to_stop()
+        self.finish()
 
 
 def kill_group(pid: int) -> None:
@@ -55,7 +59,9 @@ def kill_group(pid: int) -> None:
         pass  # all of it has ended already
 
 
-def _die_with_parent(parent: int, stop_signal: signal.Signals) -> Callable[[], None]:
+def die_with_parent(parent: int, stop_signal: signal.Signals) -> Callable[[], None]:
+    """Return what a child does before it becomes its program: ask Linux for the signal on the parent's death."""
+
     def prepare() -> None:
         if _LIBC is not None:
             _LIBC.prctl(PR_SET_PDEATHSIG, int(stop_signal), 0, 0, 0)
@@ -65,9 +71,18 @@ def _die_with_parent(parent: int, stop_signal: signal.Signals) -> Callable[[], N
     return prepare
 
 
+def die_with_parent_now() -> Callable[[], None]:
+    """Return the same for a child of this very process that ends on SIGTERM."""
+    return die_with_parent(os.getpid(), signal.SIGTERM)
+
+
 def identity_options(account: Account | None) -> dict[str, int | list[int]]:
     """Return the options of subprocess that drop to the account's rights."""
-    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+    return (
+        {}
+        if account is None
+        else {"user": account.uid, "group": account.gid, "extra_groups": []}
+    )
 
 
 def spawn(
@@ -94,11 +109,13 @@ def spawn(
                 env=dict(environment),
                 cwd=folder,
                 start_new_session=True,
-                preexec_fn=_die_with_parent(os.getpid(), stop_signal),  # noqa: PLW1509 - the launcher has one thread
+                preexec_fn=die_with_parent(os.getpid(), stop_signal),  # noqa: PLW1509 - the launcher has one thread
                 **identity_options(account),  # type: ignore[call-overload]
             )
         except OSError as error:
-            raise LocalProblemError(f"{command[0]} cannot be started: {error.strerror}.") from error
+            raise LocalProblemError(
+                f"{command[0]} cannot be started: {error.strerror}."
+            ) from error
     assert process.stdin is not None
     try:
         process.stdin.write(text.encode())
@@ -141,10 +158,20 @@ def command_of(pid: int) -> str:
     """Return the command line of a process, empty when there is none."""
     if Path("/proc/self/cmdline").exists():
         try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            return (
+                Path(f"/proc/{pid}/cmdline")
+                .read_bytes()
+                .replace(b"\0", b" ")
+                .decode(errors="replace")
+            )
         except OSError:
             return ""
-    found = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["ps", "-o", "command=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return found.stdout.strip()
 
 

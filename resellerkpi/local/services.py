@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from resellerkpi.local.places import Places, find_places, load_secrets
@@ -32,39 +33,59 @@ class Service(Protocol):
         """Start it and wait until it answers."""
 
 
+@dataclass
+class Running:
+    """What runs: the environment for commands, and the servers that this command started."""
+
+    places: Places
+    environment: dict[str, str]
+    children: list[Child] = field(default_factory=list)
+
+
 @contextmanager
-def services(say: Callable[[str], None], inherited: dict[str, str] | None = None) -> Iterator[dict[str, str]]:
-    """Give the environment for children while both servers run; addresses that are set already are kept."""
+def services(
+    say: Callable[[str], None], inherited: dict[str, str] | None = None
+) -> Iterator[Running]:
+    """Run both servers while the block lasts; addresses that the environment names already are kept instead."""
     environment = dict(os.environ) if inherited is None else dict(inherited)
     places = find_places(environment)
+    running = Running(places, environment)
     with ExitStack() as stack:
         if not environment.get("DATABASE_URL"):
             fast = environment.get("RESELLERKPI_FAST_DB") == "1"
             environment.pop("DATABASE_OWNER_URL", None)
-            environment |= stack.enter_context(_served(Postgres(places, fast=fast), places, say))
+            stack.enter_context(_served(Postgres(places, fast=fast), running, say))
         if not environment.get("REDIS_URL"):
-            environment |= stack.enter_context(_served(Valkey(places), places, say))
-        yield environment | _settings(environment, places)
+            stack.enter_context(_served(Valkey(places), running, say))
+        environment |= _settings(environment, places)
+        yield running
 
 
 def _settings(environment: dict[str, str], places: Places) -> dict[str, str]:
     defaults = {"DEBUG": "false", "ALLOWED_HOSTS": "127.0.0.1,localhost,[::1]"}
     found = {name: environment.get(name) or value for name, value in defaults.items()}
-    found["SECRET_KEY"] = environment.get("SECRET_KEY") or load_secrets(places.var)["secret_key"]
+    found["SECRET_KEY"] = (
+        environment.get("SECRET_KEY") or load_secrets(places.var)["secret_key"]
+    )
     found["RESELLERKPI_VAR"] = str(places.var)
     return found
 
 
 @contextmanager
-def _served(service: Service, places: Places, say: Callable[[str], None]) -> Iterator[dict[str, str]]:
+def _served(
+    service: Service, running: Running, say: Callable[[str], None]
+) -> Iterator[None]:
     """Use the running server, or start it and stop it at the end; the lock tells which command is responsible."""
-    with (places.base / f"{service.name}.lock").open("a") as lock:
+    with (running.places.base / f"{service.name}.lock").open("a") as lock:
         if not _is_ours(service, lock.fileno(), say):
-            yield service.environment()
+            running.environment |= service.environment()
+            yield
             return
         child = None if service.running() else _start(service, say)
+        running.children += [child] if child else []
+        running.environment |= service.environment()
         try:
-            yield service.environment()
+            yield
         finally:
             stop(service, child)
 
@@ -85,7 +106,9 @@ def _is_ours(service: Service, lock: int, say: Callable[[str], None]) -> bool:
             time.sleep(0.2)
         else:
             return True
-    raise LocalProblemError(f"Another command holds {service.name} but it does not answer: stop that command first.")
+    raise LocalProblemError(
+        f"Another command holds {service.name} but it does not answer: stop that command first."
+    )
 
 
 def _start(service: Service, say: Callable[[str], None]) -> Child:
