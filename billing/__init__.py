@@ -1,0 +1,1 @@
+"""From a supplier's file to a paid invoice."""

@@ -1,0 +1,273 @@
+"""What is sold and at what price: tariffs, rates, time bands, feature types, bundles.
+
+Dated rows end, they are never rewritten: `valid_to` is exclusive.
+"""
+
+from django.db import models
+from django.db.models import F, Q
+
+from billing.models.overlap import no_overlap
+from billing.models.parties import Carrier
+from resellerkpi.core.fields import Link
+from resellerkpi.core.models import TenantModel
+
+ZERO_RATE = {"max_digits": 18, "decimal_places": 8, "default": 0}
+
+
+class Tariff(TenantModel):
+    """A retail or wholesale price list; a rate not found in it is looked for in its parent."""
+
+    class Kind(models.TextChoices):
+        """Which side of the trade the tariff is on."""
+
+        RETAIL = "retail", "Retail (what customers pay)"
+        WHOLESALE = "wholesale", "Wholesale (what we pay)"
+
+    class Rounding(models.TextChoices):
+        """How the price of a call is rounded."""
+
+        HALF_UP = "half_up", "Half up"
+        HALF_EVEN = "half_even", "Half to even"
+        UP = "up", "Up"
+        DOWN = "down", "Down"
+
+    class BandRule(models.TextChoices):
+        """Which time band prices a call that crosses a boundary."""
+
+        START = "start", "Band at the start of the call"
+        SPLIT = "split", "Split at the boundary"
+
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.RETAIL)
+    currency = models.CharField(max_length=3, default="GBP")
+    parent = Link("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
+    carrier = Link(
+        Carrier, null=True, blank=True, on_delete=models.PROTECT, related_name="tariffs"
+    )
+    is_default = models.BooleanField(default=False)
+    default_number_type = models.CharField(max_length=16, blank=True)
+    time_zone = models.CharField(max_length=60, default="Europe/London")
+    holidays = models.CharField(max_length=10, default="GB-ENG", blank=True)
+    places = models.PositiveSmallIntegerField(default=4)
+    rounding = models.CharField(max_length=10, choices=Rounding.choices, default=Rounding.HALF_UP)
+    band_rule = models.CharField(max_length=6, choices=BandRule.choices, default=BandRule.START)
+    charge_unanswered = models.BooleanField(default=False)
+    fee_inside_allowance = models.BooleanField(default=True)
+    data_unit_mb = models.DecimalField(max_digits=12, decimal_places=6, default=1)
+    data_per_period = models.BooleanField(default=False)
+    markup_percent = models.DecimalField(max_digits=7, decimal_places=2, null=True, blank=True)
+    superseded_on = models.DateField(null=True, blank=True)
+
+    dealer_path = ""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["reseller", "name"], name="tariff_name"),
+            models.CheckConstraint(name="tariff_places", condition=Q(places__lte=6)),
+            models.CheckConstraint(name="tariff_data_unit", condition=Q(data_unit_mb__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TimeBand(TenantModel):
+    """A time band of a tariff: weekdays (bit 0 = Monday), local minutes of the day, holidays; higher priority wins."""
+
+    tariff = Link(Tariff, on_delete=models.CASCADE, related_name="bands")
+    code = models.CharField(max_length=12)
+    weekdays = models.PositiveSmallIntegerField(default=127)
+    start_minute = models.PositiveSmallIntegerField(default=0)
+    end_minute = models.PositiveSmallIntegerField(default=1440)
+    on_holidays = models.BooleanField(default=False)
+    priority = models.PositiveSmallIntegerField(default=0)
+
+    dealer_path = ""
+
+    class Meta:
+        indexes = [models.Index(fields=["reseller", "tariff"], name="time_band_tariff")]
+        constraints = [
+            models.CheckConstraint(
+                name="time_band_minutes",
+                condition=Q(start_minute__lt=F("end_minute"), end_minute__lte=1440, weekdays__lte=127),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class TariffRate(TenantModel):
+    """The price of one destination: keyed by dialled prefix or by the supplier's charge code, in a band, over dates.
+
+    `price` is per minute for voice, per event for SMS, per tariff data unit for data.
+    """
+
+    class Service(models.TextChoices):
+        """What kind of event is priced."""
+
+        VOICE = "voice", "Voice"
+        SMS = "sms", "SMS"
+        DATA = "data", "Data"
+
+    class KeyKind(models.TextChoices):
+        """How the rate is found."""
+
+        PREFIX = "prefix", "Dialled prefix"
+        CODE = "code", "Supplier's charge code"
+
+    tariff = Link(Tariff, on_delete=models.CASCADE, related_name="rates")
+    service = models.CharField(max_length=5, choices=Service.choices, default=Service.VOICE)
+    key_kind = models.CharField(max_length=6, choices=KeyKind.choices, default=KeyKind.PREFIX)
+    key = models.CharField(max_length=40, blank=True)
+    destination = models.CharField(max_length=120, blank=True)
+    call_class = models.CharField(max_length=30, blank=True)
+    band = models.CharField(max_length=12, blank=True)
+    price = models.DecimalField(**ZERO_RATE)
+    connection_fee = models.DecimalField(**ZERO_RATE)
+    minimum_charge = models.DecimalField(**ZERO_RATE)
+    maximum_charge = models.DecimalField(max_digits=18, decimal_places=8, null=True, blank=True)
+    initial_increment = models.PositiveIntegerField(default=1)
+    next_increment = models.PositiveIntegerField(default=1)
+    free_seconds = models.PositiveIntegerField(default=0)
+    valid_from = models.DateField()
+    valid_to = models.DateField(null=True, blank=True)
+
+    dealer_path = ""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reseller", "tariff", "service", "key_kind", "key", "band", "valid_from"],
+                name="rate_once",
+            ),
+            models.CheckConstraint(
+                name="rate_increments", condition=Q(initial_increment__gte=1, next_increment__gte=1)
+            ),
+            models.CheckConstraint(
+                name="rate_dates", condition=Q(valid_to__isnull=True) | Q(valid_to__gt=F("valid_from"))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.destination or self.key} {self.price}"
+
+
+class FeatureType(TenantModel):
+    """A catalogue entry: call recording, line rental, call plan, handset… A package carries allowances."""
+
+    class Kind(models.TextChoices):
+        """What the entry is."""
+
+        LINE = "line", "Line or channel"
+        FEATURE = "feature", "Feature"
+        PACKAGE = "package", "Package with allowance"
+        HARDWARE = "hardware", "Hardware"
+
+    class Interval(models.TextChoices):
+        """How often it is charged."""
+
+        MONTH = "month", "Monthly"
+        QUARTER = "quarter", "Quarterly"
+        YEAR = "year", "Yearly"
+        ONCE = "once", "Once"
+
+    class Timing(models.TextChoices):
+        """Before or after the period served."""
+
+        ADVANCE = "advance", "In advance"
+        ARREARS = "arrears", "In arrears"
+
+    class Prorate(models.TextChoices):
+        """How part periods are charged."""
+
+        ACTUAL = "actual", "By actual days"
+        THIRTY = "30", "By a 30-day month"
+        NONE = "none", "Full price"
+
+    code = models.CharField(max_length=60)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.FEATURE)
+    per_number = models.BooleanField(default=False)
+    currency = models.CharField(max_length=3, default="GBP")
+    interval = models.CharField(max_length=8, choices=Interval.choices, default=Interval.MONTH)
+    timing = models.CharField(max_length=8, choices=Timing.choices, default=Timing.ADVANCE)
+    prorate = models.CharField(max_length=6, choices=Prorate.choices, default=Prorate.ACTUAL)
+    activation_fee = models.DecimalField(max_digits=12, decimal_places=4, default=0)
+    minimum_term_months = models.PositiveSmallIntegerField(default=0)
+    carrier = Link(Carrier, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    carrier_product = models.CharField(max_length=80, blank=True)
+    implies = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="implied_by")
+    ladder = models.CharField(max_length=40, blank=True)
+    level = models.PositiveSmallIntegerField(null=True, blank=True)
+    own_name = models.BooleanField(default=True)
+    own_bill = models.BooleanField(default=True)
+    own_support = models.BooleanField(default=True)
+    is_available = models.BooleanField(default=True)
+
+    dealer_path = ""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["reseller", "code"], name="feature_type_code")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FeaturePrice(TenantModel):
+    """The list price and supplier cost of a feature type per interval, over dates."""
+
+    feature_type = Link(FeatureType, on_delete=models.CASCADE, related_name="prices")
+    price = models.DecimalField(max_digits=18, decimal_places=6)
+    cost = models.DecimalField(max_digits=18, decimal_places=6, default=0)
+    valid_from = models.DateField()
+    valid_to = models.DateField(null=True, blank=True)
+
+    dealer_path = ""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["reseller", "feature_type", "valid_from"], name="price_once"),
+            no_overlap("price_no_overlap", "feature_type_id", "valid_from", "valid_to"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.feature_type} {self.price}"
+
+
+class Bundle(TenantModel):
+    """An allowance per month that comes with a package: minutes, calls, SMS, data or money.
+
+    `amount` counts seconds, events, megabytes or currency units; blank destination or class means any.
+    `step` draws in whole steps. Lower `priority` draws first. `shared` pools it across the customer's numbers,
+    otherwise each package feature serves its own number.
+    """
+
+    class Unit(models.TextChoices):
+        """What the allowance counts."""
+
+        SECONDS = "seconds", "Minutes (counted in seconds)"
+        CALLS = "calls", "Calls"
+        SMS = "sms", "SMS"
+        DATA = "data", "Data (MB)"
+        MONEY = "money", "Money"
+
+    feature_type = Link(FeatureType, on_delete=models.CASCADE, related_name="bundles")
+    unit = models.CharField(max_length=8, choices=Unit.choices)
+    amount = models.DecimalField(max_digits=18, decimal_places=6)
+    step = models.DecimalField(max_digits=18, decimal_places=6, default=0)
+    call_class = models.CharField(max_length=30, blank=True)
+    prefixes = models.CharField(max_length=400, blank=True)
+    shared = models.BooleanField(default=True)
+    priority = models.PositiveSmallIntegerField(default=0)
+    prorate_first = models.BooleanField(default=False)
+
+    dealer_path = ""
+
+    class Meta:
+        indexes = [models.Index(fields=["reseller", "feature_type"], name="bundle_feature_type")]
+        constraints = [models.CheckConstraint(name="bundle_amount", condition=Q(amount__gte=0))]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.get_unit_display()}"
+

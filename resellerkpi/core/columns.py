@@ -1,0 +1,295 @@
+"""Columns, declared once: label, unit, total, who may see them, and how each output shows them.
+
+A column reads `name` from a row (any mapping). Money columns name the row's currency field. Ratio columns
+carry the names of their numerator and denominator so that totals divide sums, never average ratios.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal as D
+from typing import Any, ClassVar
+
+from babel.dates import format_date
+from babel.numbers import format_decimal
+
+from resellerkpi.core.access import Capability
+from resellerkpi.core.money import places
+
+LOCALE = "en_GB"
+SUM = "sum"
+MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a table, report or export."""
+
+    name: str
+    label: str = ""
+    help: str = ""
+    source: str = ""
+    total: str | None = None
+    needs: Capability | None = None
+    group: str = ""
+    url: str = ""
+    sortable: bool = True
+    hidden: bool = False
+
+    kind: ClassVar[str] = "text"
+    align: ClassVar[str] = "left"
+    excel_format: ClassVar[str] = "@"
+
+    @property
+    def title(self) -> str:
+        """The heading people read."""
+        return self.label or self.name.replace("_", " ").capitalize()
+
+    @property
+    def path(self) -> str:
+        """The queryset lookup the value comes from."""
+        return self.source or self.name
+
+    def value(self, row: Row) -> Any:
+        """Return the raw typed value of a row."""
+        return row.get(self.name)
+
+    def display(self, row: Row) -> str:
+        """Return the value as people read it on a page or in a mail."""
+        value = self.value(row)
+        return DASH if value is None or value == "" else str(value)
+
+    def cell(self, row: Row) -> Any:
+        """Return the value for a spreadsheet cell (typed)."""
+        value = self.value(row)
+        return None if value is None else str(value)
+
+    def json(self, row: Row) -> Any:
+        """Return the value for JSON (money and decimals as strings, dates ISO)."""
+        value = self.value(row)
+        return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+class Text(Column):
+    """Words."""
+
+
+class Code(Column):
+    """Phone numbers, account codes, references: always text, leading zeros and + kept."""
+
+    kind: ClassVar[str] = "code"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Column):
+    """A stored code shown by its label; `choices` are (value, label) pairs."""
+
+    choices: Sequence[tuple[Any, str]] = ()
+    kind: ClassVar[str] = "choice"
+
+    def display(self, row: Row) -> str:
+        """Return the label of the stored value."""
+        value = self.value(row)
+        return dict(self.choices).get(value, DASH if value in (None, "") else str(value))
+
+    def cell(self, row: Row) -> Any:
+        """Return the label for a cell."""
+        return self.display(row) if self.value(row) not in (None, "") else None
+
+
+class Flag(Column):
+    """Yes or no."""
+
+    kind: ClassVar[str] = "flag"
+
+    def display(self, row: Row) -> str:
+        """Return Yes or No."""
+        return {True: "Yes", False: "No"}.get(self.value(row), DASH)
+
+    def cell(self, row: Row) -> Any:
+        """Return Yes or No."""
+        return {True: "Yes", False: "No"}.get(self.value(row))
+
+
+class Number(Column):
+    """Base of right-aligned figures."""
+
+    kind: ClassVar[str] = "number"
+    align: ClassVar[str] = "right"
+    excel_format: ClassVar[str] = "#,##0"
+
+    def cell(self, row: Row) -> Any:
+        """Return the number itself."""
+        return self.value(row)
+
+
+class Int(Number):
+    """A whole number."""
+
+    kind: ClassVar[str] = "int"
+
+    def display(self, row: Row) -> str:
+        """Return the number with thousands separators."""
+        value = self.value(row)
+        return DASH if value is None else figure(value, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decimal(Number):
+    """A number with fixed decimals and an optional unit in the head."""
+
+    decimals: int = 2
+    unit: str = ""
+    kind: ClassVar[str] = "decimal"
+    excel_format: ClassVar[str] = "#,##0.00"
+
+    def display(self, row: Row) -> str:
+        """Return the number with its fixed decimals."""
+        value = self.value(row)
+        return DASH if value is None else figure(value, self.decimals)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Money(Number):
+    """An amount; `currency` names the row's currency field or is a fixed code such as "=GBP".
+
+    `decimals` None means the currency's own places; call prices use more.
+    """
+
+    currency: str = "currency"
+    decimals: int | None = None
+    kind: ClassVar[str] = "money"
+    excel_format: ClassVar[str] = "#,##0.00"
+
+    def currency_of(self, row: Row) -> str:
+        """Return the row's currency code."""
+        return self.currency[1:] if self.currency.startswith("=") else str(row.get(self.currency) or "")
+
+    def display(self, row: Row) -> str:
+        """Return the amount with separators; the currency stands in its own column or the head."""
+        value, currency = self.value(row), self.currency_of(row)
+        if value is None:
+            return DASH
+        decimals = self.decimals if self.decimals is not None else places(currency or "GBP")
+        return figure(value, decimals)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Percent(Number):
+    """A ratio shown in per cent; `parts` are the row fields of numerator and denominator.
+
+    Without parts the value is the ratio itself (0.05 is 5 %).
+    """
+
+    parts: tuple[str, str] | None = None
+    decimals: int = 1
+    kind: ClassVar[str] = "percent"
+    excel_format: ClassVar[str] = "0.0%"
+
+    def value(self, row: Row) -> Any:
+        """Return the ratio, None when the denominator is zero or missing."""
+        if self.parts is None:
+            return row.get(self.name)
+        top, bottom = row.get(self.parts[0]), row.get(self.parts[1])
+        return None if top is None or not bottom else D(top) / D(bottom)
+
+    def display(self, row: Row) -> str:
+        """Return the ratio in per cent."""
+        value = self.value(row)
+        return "n/a" if value is None else f"{figure(D(value) * 100, self.decimals)}\N{NO-BREAK SPACE}%"
+
+
+class Minutes(Number):
+    """Seconds, shown as hours, minutes and seconds; exported as minutes."""
+
+    kind: ClassVar[str] = "minutes"
+    excel_format: ClassVar[str] = "#,##0.00"
+
+    def display(self, row: Row) -> str:
+        """Return seconds as h:mm:ss."""
+        value = self.value(row)
+        if value is None:
+            return DASH
+        minutes, seconds = divmod(int(value), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{figure(hours, 0)}:{minutes:02d}:{seconds:02d}"
+
+    def cell(self, row: Row) -> Any:
+        """Return minutes as a decimal number."""
+        value = self.value(row)
+        return None if value is None else (D(int(value)) / 60).quantize(D("0.01"))
+
+
+class Date(Column):
+    """A day."""
+
+    kind: ClassVar[str] = "date"
+    excel_format: ClassVar[str] = "dd mmm yyyy"
+
+    def display(self, row: Row) -> str:
+        """Return "22 Nov 2026"."""
+        return day(self.value(row))
+
+    def cell(self, row: Row) -> Any:
+        """Return the date itself."""
+        return self.value(row)
+
+
+class DateTime(Column):
+    """An instant, shown in the zone the row's values were converted to."""
+
+    kind: ClassVar[str] = "datetime"
+    excel_format: ClassVar[str] = "dd mmm yyyy hh:mm:ss"
+
+    def display(self, row: Row) -> str:
+        """Return "22 Nov 2026 14:03:09"."""
+        value = self.value(row)
+        return DASH if value is None else f"{day(value.date())} {value:%H:%M:%S}"
+
+    def cell(self, row: Row) -> Any:
+        """Return the naive local date-time: spreadsheets have no zones."""
+        value: datetime | None = self.value(row)
+        return None if value is None else value.replace(tzinfo=None)
+
+
+def figure(value: Any, decimals: int) -> str:
+    """Return a number with thousands separators, fixed decimals and a true minus, rounded half-up."""
+    pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
+    rounded = round_for_display(D(str(value)) if isinstance(value, float) else D(value), decimals)
+    return format_decimal(rounded, format=pattern, locale=LOCALE).replace("-", MINUS)
+
+
+def round_for_display(value: D, decimals: int) -> D:
+    """Round half-up for the eye only; a rounded zero loses its sign."""
+    rounded = value.quantize(D(1).scaleb(-decimals), rounding="ROUND_HALF_UP")
+    return abs(rounded) if rounded == 0 else rounded
+
+
+def day(value: date | None) -> str:
+    """Return a day as "22 Nov 2026" or a dash."""
+    return DASH if value is None else format_date(value, "d MMM y", locale=LOCALE)
+
+
+def visible(columns: Iterable[Column], capabilities: frozenset[Capability]) -> list[Column]:
+    """Return the columns a holder of these capabilities may see: the only place where redaction happens."""
+    return [c for c in columns if c.needs is None or c.needs in capabilities]
+
+
+def totals(columns: Sequence[Column], rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return total rows, one per currency where money is summed: sums of `total=SUM` columns, ratios from parts."""
+    summed = [c for c in columns if c.total == SUM]
+    parts = [p for c in columns if isinstance(c, Percent) and c.parts for p in c.parts]
+    keys = {c.name for c in summed} | set(parts)
+    money = next((c for c in summed if isinstance(c, Money)), None)
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        currency = money.currency_of(row) if money else ""
+        total = found.setdefault(currency, dict.fromkeys(keys, 0) | {"rows": 0})
+        total["rows"] += 1
+        for key in keys:
+            total[key] += row.get(key) or 0
+        if money and not money.currency.startswith("="):
+            total[money.currency] = currency
+    return [found[c] for c in sorted(found)]

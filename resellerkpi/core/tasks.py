@@ -1,0 +1,71 @@
+"""The one Celery task."""
+
+import threading
+from typing import Any
+
+import structlog
+from celery import shared_task
+from django.core.cache import cache
+from django.utils import timezone
+
+from resellerkpi.core.jobs import FOLLOW_UPS, HANDLERS, TASK, JobCancelled, JobRefused, Task, scope_of
+from resellerkpi.core.models import Job
+from resellerkpi.core.scope import Scope, enter
+
+log = structlog.get_logger(__name__)
+HEARTBEAT = 30
+
+
+@shared_task(name=TASK, acks_late=True)
+def run_job(*, job_id: str, reseller_id: int, **kwargs: Any) -> None:
+    """Run one job's handler in its stored scope and write how it ended; a job already ended is left alone."""
+    house = Scope.of(reseller_id, why="job bookkeeping")
+    with enter(house):
+        row = Job.objects.select_for_update().filter(pk=job_id).first()
+        if row is None or row.is_final or _alive(job_id):
+            return
+        row.state, row.started_at = Job.State.RUNNING, timezone.now()
+        row.save(update_fields=["state", "started_at"])
+        cache.set(f"job:{job_id}:beat", True, 4 * HEARTBEAT)
+    task = Task(job_id=job_id, stored_scope=scope_of(row), title=row.title)
+    stop = _beat(job_id)
+    try:
+        result = HANDLERS.get(row.kind)(task, **row.params) or {}
+        ending: dict[str, Any] = {"state": Job.State.DONE, "result": result, "result_url": result.get("url", "")}
+    except JobCancelled as stopped:
+        ending = {"state": Job.State.CANCELLED, "error": str(stopped)}
+    except JobRefused as refused:
+        ending = {"state": Job.State.FAILED, "error": str(refused)}
+    except Exception:
+        log.exception("job failed", kind=row.kind, job_id=job_id)
+        ending = {"state": Job.State.FAILED, "error": "Something went wrong; nothing was changed. Try again."}
+    finally:
+        stop.set()
+        cache.delete(f"job:{job_id}:beat")
+    _finish(row, house, ending)
+    if ending["state"] == Job.State.DONE:
+        for follow_up in FOLLOW_UPS.get(row.kind, []):
+            with task.scope():
+                follow_up(ending["result"])
+
+
+def _finish(row: Job, house: Scope, ending: dict[str, Any]) -> None:
+    latest = cache.get(f"job:{row.pk}") or {}
+    counts = {k: latest[k] for k in ("done", "total", "message") if k in latest}
+    with enter(house):
+        Job.objects.filter(pk=row.pk).update(finished_at=timezone.now(), **counts, **ending)
+
+
+def _alive(job_id: str) -> bool:
+    return bool(cache.get(f"job:{job_id}:beat"))
+
+
+def _beat(job_id: str) -> threading.Event:
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(HEARTBEAT):
+            cache.set(f"job:{job_id}:beat", True, 4 * HEARTBEAT)
+
+    threading.Thread(target=beat, daemon=True).start()
+    return stop

@@ -1,0 +1,1 @@
+"""The HTML toolkit: pages, tables, filters, forms, charts. Imports core only."""

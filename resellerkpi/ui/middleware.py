@@ -1,0 +1,55 @@
+"""The transaction and the scope around a whole response."""
+
+from collections.abc import Callable
+
+from django.contrib.auth.models import AnonymousUser
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+
+from resellerkpi.core.access import Role
+from resellerkpi.core.models import Membership, User
+from resellerkpi.core.scope import Scope, enter
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+class ScopeMiddleware:
+    """Opens one transaction in the person's scope around view and rendering; a failed response rolls back.
+
+    Streaming responses would render outside of it and are banned for tenant data.
+    """
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request inside its scope; people who are not signed in get an empty one."""
+        scope = scope_for(request.user)
+        request.scope = scope  # type: ignore[attr-defined]
+        with enter(scope):
+            response = self.get_response(request)
+            if response.status_code >= 500:
+                transaction.set_rollback(True)
+        return response
+
+
+def scope_for(user: User | AnonymousUser) -> Scope:
+    """Return the scope of a person: the reseller it stands in, with its role there; nothing for strangers."""
+    if not isinstance(user, User):
+        return Scope((), why="stranger")
+    if user.is_operator and user.current_reseller_id:
+        return Scope.of(user.current_reseller_id, role=Role.OPERATOR, user_id=user.pk, why="web")
+    memberships = Membership.objects.filter(user=user, reseller__isnull=False).order_by("pk")
+    found = sorted(memberships, key=lambda m: m.reseller_id != user.current_reseller_id)
+    if not found:
+        role = Role.OPERATOR if user.is_operator else Role.CUSTOMER
+        return Scope.of(role=role, user_id=user.pk, why="web without reseller")
+    mine = found[0]
+    return Scope.of(
+        mine.reseller_id,
+        role=Role(mine.role),
+        user_id=user.pk,
+        dealer_id=mine.dealer_id,
+        customer_id=mine.customer_id,
+        why="web",
+    )
