@@ -19,7 +19,7 @@ SECONDS_PER_MINUTE = 60
 
 Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
-# int64 on the fast path, objects (Python integers of any size) on the exact one: the formulas below are the same for both.
+# int64 on the fast path, Python integers of any size on the exact one; the formulas are the same for both.
 Column: TypeAlias = NDArray[Any]
 
 _LIMIT = 2**62
