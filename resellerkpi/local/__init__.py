@@ -1,1 +1,1 @@
-"""The launcher: starts the demo's and the tests' own PostgreSQL and Valkey, with the standard library alone."""
+"""The launcher of the demo's and the tests' own PostgreSQL and Valkey; standard library only."""

@@ -9,7 +9,7 @@ from resellerkpi.local.demo import demo
 from resellerkpi.local.problems import LocalProblemError
 from resellerkpi.local.run import run
 
-USAGE = """usage: python -m resellerkpi.local run -- COMMAND...   run a command with PostgreSQL and Valkey at hand
+USAGE = """usage: python -m resellerkpi.local run -- COMMAND...   run a command with both servers at hand
        python -m resellerkpi.local demo [OPTIONS]       build the demo and serve it (demo --help)
        python -m resellerkpi.local clean                remove all run-time data"""
 

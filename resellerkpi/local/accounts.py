@@ -1,4 +1,4 @@
-"""Who runs the servers: ourselves, or for root an unprivileged account (PostgreSQL refuses to run as root)."""
+"""Who runs the servers: ourselves, or for root an unprivileged account."""
 
 import os
 import pwd
@@ -55,11 +55,7 @@ def owner_account(folder: Path, otherwise: Account | None) -> Account | None:
 def can_reach(path: Path, account: Account) -> bool:
     """Say whether the account may enter a folder and every folder above it (by mode bits)."""
     resolved = path.resolve()
-    return all(
-        _may_enter(folder, account)
-        for folder in (resolved, *resolved.parents)
-        if folder.is_dir()
-    )
+    return all(_may_enter(folder, account) for folder in (resolved, *resolved.parents) if folder.is_dir())
 
 
 def _may_enter(folder: Path, account: Account) -> bool:

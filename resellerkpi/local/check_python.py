@@ -10,7 +10,7 @@ def complaint(version: "tuple[int, ...]", has_venv: bool) -> str:
     """Return what is wrong with a Python of the version, empty when nothing is."""
     found = "{}.{}".format(*version)
     if version < OLDEST:
-        return "ResellerKPI needs Python 3.11 or later and this is " + found + ": say make PYTHON=python3.11 ..."
+        return "ResellerKPI needs Python 3.11 or later and this is " + found + "."
     if not has_venv:
         return "Python " + found + " has no venv module here: on Debian install python" + found + "-venv."
     return ""

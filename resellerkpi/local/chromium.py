@@ -13,12 +13,10 @@ MAC_PATHS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-ADVICE = "No Chromium was found for the browser tests: install Chromium or Chrome, or set CHROMIUM to its path."
+ADVICE = "No Chromium for the browser tests was found: install it, or set CHROMIUM to its path."
 
 
-def find(
-    environment: Mapping[str, str], which: Callable[[str], str | None] = shutil.which
-) -> str:
+def find(environment: Mapping[str, str], which: Callable[[str], str | None] = shutil.which) -> str:
     """Return the path of $CHROMIUM, else of the system's browser, empty when there is none."""
     named = environment.get("CHROMIUM", "")
     if named:
@@ -33,13 +31,8 @@ def install() -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise LocalProblemError(ADVICE)
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for words in (
-        ["update"],
-        ["install", "-y", "--no-install-recommends", "chromium", "fonts-liberation"],
-    ):
-        done = subprocess.run(
-            ["apt-get", "-q", *words], env=environment, stdout=sys.stderr, check=False
-        )
+    for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium", "fonts-liberation"]):
+        done = subprocess.run(["apt-get", "-q", *words], env=environment, stdout=sys.stderr, check=False)
         need(done.returncode == 0, f"`apt-get {words[0]}` did not succeed. {ADVICE}")
 
 

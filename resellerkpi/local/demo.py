@@ -27,20 +27,17 @@ from resellerkpi.local.services import Running, services
 
 DEFAULT_PORT = 8000
 SIZES = ("small", "full")
+LOGIN = ("email", "password", "name", "role")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Return the options of the demo."""
     parser = argparse.ArgumentParser(prog="make demo ARGS=...", description=__doc__)
     parser.add_argument(
-        "--no-serve",
-        action="store_true",
-        help="build the demo, print one JSON line and stop",
+        "--no-serve", action="store_true", help="build the demo, print one JSON line and stop"
     )
     parser.add_argument(
-        "--port",
-        type=int,
-        help=f"port of the web server (default {DEFAULT_PORT}, else a free one)",
+        "--port", type=int, help=f"port of the web server (default {DEFAULT_PORT}, else a free one)"
     )
     parser.add_argument("--seed", type=int, help="seed of the generated data")
     parser.add_argument("--size", choices=SIZES, help="how much to generate")
@@ -52,9 +49,7 @@ def demo(arguments: list[str]) -> int:
     options = parse(arguments)
     port = choose_port(options.port, serve=not options.no_serve)
     with services(say) as running:
-        running.environment = with_our_python(running.environment) | {
-            "RESELLERKPI_DEMO": "1"
-        }
+        running.environment = with_our_python(running.environment) | {"RESELLERKPI_DEMO": "1"}
         running.environment.setdefault("PUBLIC_URL", address(port))
         facts = build(running, options)
         if options.no_serve:
@@ -75,10 +70,7 @@ def choose_port(wanted: int | None, *, serve: bool) -> int:
     """Return the port to serve on; a port asked for must be free, the default one may give way to another."""
     if wanted is not None:
         need(0 < wanted < 65536, f"{wanted} is no port: give one from 1 to 65535.")
-        need(
-            not serve or port_is_free(wanted),
-            f"Port {wanted} is in use: give another with --port.",
-        )
+        need(not serve or port_is_free(wanted), f"Port {wanted} is in use: give another with --port.")
         return wanted
     if not serve or port_is_free(DEFAULT_PORT):
         return DEFAULT_PORT
@@ -115,7 +107,7 @@ def last_object(output: str) -> dict[str, object]:
 
 
 def _manage(running: Running, *words: str) -> str:
-    """Run one management command to its end and return its standard output; its progress goes to the screen."""
+    """Run one management command to its end and return what it prints; its progress goes to the screen."""
     done = subprocess.run(
         [sys.executable, str(PROJECT / "manage.py"), *words],
         env=running.environment,
@@ -126,17 +118,18 @@ def _manage(running: Running, *words: str) -> str:
         check=False,
         preexec_fn=die_with_parent_now(),
     )
-    need(
-        done.returncode == 0,
-        f"`manage.py {words[0]}` did not succeed: its message is above.",
-    )
+    need(done.returncode == 0, f"`manage.py {words[0]}` did not succeed: its message is above.")
     return done.stdout
 
 
 def _collect_static(running: Running) -> None:
     stamp = running.places.var / "static.stamp"
     now = static_fingerprint(PROJECT)
-    if stamp.exists() and stamp.read_text(encoding="ascii") == now:
+    if (
+        (running.places.var / "static").is_dir()
+        and stamp.exists()
+        and stamp.read_text(encoding="ascii") == now
+    ):
         return
     say("Collecting style sheets and scripts")
     _manage(running, "collectstatic", "--noinput", "--verbosity", "0")
@@ -157,16 +150,7 @@ def commands(port: int) -> dict[str, list[str]]:
     """Return the command of each process that serves the demo."""
     celery = [sys.executable, "-m", "celery", "-A", "resellerkpi"]
     scheduler = "django_celery_beat.schedulers:DatabaseScheduler"
-    web = [
-        "--bind",
-        f"{LOOPBACK}:{port}",
-        "--workers",
-        "2",
-        "--threads",
-        "4",
-        "--timeout",
-        "120",
-    ]
+    web = ["--bind", f"{LOOPBACK}:{port}", "--workers", "2", "--threads", "4", "--timeout", "120"]
     web += ["--graceful-timeout", "5", "--no-control-socket"]
     return {
         "web": [sys.executable, "-m", "gunicorn", "resellerkpi.wsgi", *web],
@@ -180,16 +164,7 @@ def commands(port: int) -> dict[str, list[str]]:
             "--without-mingle",
             "--without-gossip",
         ],
-        "beat": [
-            *celery,
-            "beat",
-            "--scheduler",
-            scheduler,
-            "--loglevel",
-            "INFO",
-            "--pidfile",
-            "",
-        ],
+        "beat": [*celery, "beat", "--scheduler", scheduler, "--loglevel", "INFO", "--pidfile", ""],
     }
 
 
@@ -201,15 +176,7 @@ def _processes(running: Running, port: int) -> Iterator[list[Child]]:
         for name, command in commands(port).items():
             say(f"Starting {name}")
             log = running.places.log(name)
-            children.append(
-                spawn(
-                    name,
-                    command,
-                    log=log,
-                    environment=running.environment,
-                    folder=PROJECT,
-                )
-            )
+            children.append(spawn(name, command, log=log, environment=running.environment, folder=PROJECT))
         _wait_for_web(children[0], port)
         yield children
     finally:
@@ -250,13 +217,11 @@ def _announce(port: int, facts: dict[str, object]) -> None:
 
 def login_lines(logins: object) -> list[str]:
     """Return one line for each login that the generator reports."""
-    found = (
-        [login for login in logins if isinstance(login, dict)]
-        if isinstance(logins, list)
-        else []
-    )
+    found = [login for login in logins if isinstance(login, dict)] if isinstance(logins, list) else []
     return [
-        f"  {login.get('email', '')}  password {login.get('password', '')}  ({login.get('name', '')}, {login.get('role', '')})"
+        "  {email}  password {password}  ({name}, {role})".format_map(
+            {name: str(login.get(name, "")) for name in LOGIN}
+        )
         for login in found
     ]
 

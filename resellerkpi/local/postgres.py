@@ -75,23 +75,14 @@ class Postgres:
         """Return the addresses of the database for the app's role and for the owner's."""
         passwords = load_secrets(self.places.var)
         return {
-            "DATABASE_URL": database_url(
-                "rk_app", passwords["app_password"], self.port
-            ),
-            "DATABASE_OWNER_URL": database_url(
-                "rk_owner", passwords["owner_password"], self.port
-            ),
+            "DATABASE_URL": database_url("rk_app", passwords["app_password"], self.port),
+            "DATABASE_OWNER_URL": database_url("rk_owner", passwords["owner_password"], self.port),
         }
 
     def running(self) -> bool:
         """Say whether a server on this data folder accepts connections."""
         pid, port, status = postmaster(self.data)
-        return (
-            pid > 0
-            and status == "ready"
-            and "postgres" in command_of(pid)
-            and answers(port)
-        )
+        return pid > 0 and status == "ready" and "postgres" in command_of(pid) and answers(port)
 
     def running_pid(self) -> int:
         """Return the process id of the server on this data folder, 0 when there is none."""
@@ -105,30 +96,17 @@ class Postgres:
         self._make_data_folder(programs)
         for _ in range(3):
             port = free_port(self.port)
-            write_json(
-                self.state,
-                {
-                    "port": port,
-                    "data": str(self.data),
-                    "programs": str(programs.folder),
-                },
-            )
+            write_json(self.state, {"port": port, "data": str(self.data), "programs": str(programs.folder)})
             child = self._spawn(programs, port)
             if self._wait(child):
                 return child
             if "could not bind" not in last_lines(child.log, 6):
                 break
-        raise LocalProblemError(
-            f"PostgreSQL did not start ({last_lines(child.log)}): see {child.log}."
-        )
+        raise LocalProblemError(f"PostgreSQL did not start ({last_lines(child.log)}): see {child.log}.")
 
     def _spawn(self, programs: PostgresPrograms, port: int) -> Child:
         settings = SETTINGS | (FAST_SETTINGS if self.fast else {}) | {"port": str(port)}
-        options = [
-            word
-            for name, value in settings.items()
-            for word in ("-c", f"{name}={value}")
-        ]
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return spawn(
             self.name,
             [programs.postgres, "-D", str(self.data), *options],
@@ -176,17 +154,8 @@ class Postgres:
         self.account = owner_account(folder, self.account)
         self._run([programs.initdb, "-D", str(folder), *initdb_options(programs.major)])
         (folder / "pg_hba.conf").write_text(ACCESS, encoding="ascii")
-        single = [
-            programs.postgres,
-            "--single",
-            "-D",
-            str(folder),
-            "-c",
-            "exit_on_error=on",
-        ]
-        self._run(
-            [*single, "template1"], text=ROLES.format(**load_secrets(self.places.var))
-        )
+        single = [programs.postgres, "--single", "-D", str(folder), "-c", "exit_on_error=on"]
+        self._run([*single, "template1"], text=ROLES.format(**load_secrets(self.places.var)))
         folder.rename(self.data)
 
     def _run(self, command: list[str], text: str = "") -> None:
@@ -202,19 +171,11 @@ class Postgres:
                 **identity_options(self.account),  # type: ignore[call-overload]
             )
         except OSError as error:
-            raise LocalProblemError(
-                f"{command[0]} cannot be started: {error.strerror}."
-            ) from error
+            raise LocalProblemError(f"{command[0]} cannot be started: {error.strerror}.") from error
         complaint = re.search(r"\b(?:ERROR|FATAL|PANIC): .*", done.stderr)
         if done.returncode or complaint:
-            reason = (
-                complaint.group(0)
-                if complaint
-                else " / ".join(done.stderr.strip().splitlines()[-2:])
-            )
-            raise LocalProblemError(
-                f"The database folder {self.data} could not be made: {reason}"
-            )
+            reason = complaint.group(0) if complaint else " / ".join(done.stderr.strip().splitlines()[-2:])
+            raise LocalProblemError(f"The database folder {self.data} could not be made: {reason}")
 
 
 def _bare_environment() -> dict[str, str]:
@@ -223,14 +184,7 @@ def _bare_environment() -> dict[str, str]:
 
 def initdb_options(major: int) -> list[str]:
     """Return the options that make the same database on every platform: UTF-8, code-point order, no ICU."""
-    options = [
-        "-U",
-        "rk_admin",
-        "--encoding=UTF8",
-        "--auth=trust",
-        "--no-sync",
-        "--locale=C",
-    ]
+    options = ["-U", "rk_admin", "--encoding=UTF8", "--auth=trust", "--no-sync", "--locale=C"]
     if major >= 17:
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     return options
@@ -242,23 +196,11 @@ def database_url(role: str, password: str, port: int, database: str = DATABASE) 
 
 
 def postmaster(data: Path) -> tuple[int, int, str]:
-    """Return the process id, port and status that a server noted in its data folder, (0, 0, "") without a note."""
+    """Return the process id, port and status that a server noted in its data folder, or (0, 0, "")."""
     try:
-        lines = (
-            (data / "postmaster.pid")
-            .read_text(encoding="utf-8", errors="replace")
-            .splitlines()
-        )
+        lines = (data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return 0, 0, ""
-    if (
-        len(lines) < 8
-        or not lines[0].strip().isdigit()
-        or not lines[3].strip().isdigit()
-    ):
-        return (
-            (int(lines[0]), 0, "")
-            if lines and lines[0].strip().isdigit()
-            else (0, 0, "")
-        )
+    if len(lines) < 8 or not lines[0].strip().isdigit() or not lines[3].strip().isdigit():
+        return (int(lines[0]), 0, "") if lines and lines[0].strip().isdigit() else (0, 0, "")
     return int(lines[0]), int(lines[3]), lines[7].strip()

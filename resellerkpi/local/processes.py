@@ -1,5 +1,6 @@
-"""Child processes that die with the launcher: started in a session of their own, stopped by a signal of their own."""
+"""Child processes that die with the launcher: each in its session, each with its stop signal."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -53,14 +54,12 @@ class Child:
 
 def kill_group(pid: int) -> None:
     """Kill a process that leads a session, and all in its group."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # when all of it has ended already
         os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # all of it has ended already
 
 
 def die_with_parent(parent: int, stop_signal: signal.Signals) -> Callable[[], None]:
-    """Return what a child does before it becomes its program: ask Linux for the signal on the parent's death."""
+    """Return what a child does first: ask Linux for the signal on the parent's death."""
 
     def prepare() -> None:
         if _LIBC is not None:
@@ -78,11 +77,7 @@ def die_with_parent_now() -> Callable[[], None]:
 
 def identity_options(account: Account | None) -> dict[str, int | list[int]]:
     """Return the options of subprocess that drop to the account's rights."""
-    return (
-        {}
-        if account is None
-        else {"user": account.uid, "group": account.gid, "extra_groups": []}
-    )
+    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
 def spawn(
@@ -109,13 +104,11 @@ def spawn(
                 env=dict(environment),
                 cwd=folder,
                 start_new_session=True,
-                preexec_fn=die_with_parent(os.getpid(), stop_signal),  # noqa: PLW1509 - the launcher has one thread
+                preexec_fn=die_with_parent(os.getpid(), stop_signal),
                 **identity_options(account),  # type: ignore[call-overload]
             )
         except OSError as error:
-            raise LocalProblemError(
-                f"{command[0]} cannot be started: {error.strerror}."
-            ) from error
+            raise LocalProblemError(f"{command[0]} cannot be started: {error.strerror}.") from error
     assert process.stdin is not None
     try:
         process.stdin.write(text.encode())
@@ -158,19 +151,11 @@ def command_of(pid: int) -> str:
     """Return the command line of a process, empty when there is none."""
     if Path("/proc/self/cmdline").exists():
         try:
-            return (
-                Path(f"/proc/{pid}/cmdline")
-                .read_bytes()
-                .replace(b"\0", b" ")
-                .decode(errors="replace")
-            )
+            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             return ""
     found = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
+        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return found.stdout.strip()
 

@@ -19,33 +19,23 @@ def say(line: str) -> None:
 def run(command: list[str]) -> int:
     """Run the command with the servers' addresses in its environment and return its exit code."""
     if not command:
-        raise LocalProblemError(
-            "Say which command to run: python -m resellerkpi.local run -- COMMAND."
-        )
+        raise LocalProblemError("Say which command to run: python -m resellerkpi.local run -- COMMAND.")
     with services(say) as running:
         return run_to_end(command, with_our_python(running.environment))
 
 
 def with_our_python(environment: dict[str, str]) -> dict[str, str]:
     """Return the environment in which `python` is this interpreter."""
-    path = os.pathsep.join(
-        [os.path.dirname(sys.executable), environment.get("PATH", os.defpath)]
-    )
+    path = os.pathsep.join([os.path.dirname(sys.executable), environment.get("PATH", os.defpath)])
     return environment | {"PATH": path}
 
 
 def run_to_end(command: list[str], environment: dict[str, str]) -> int:
     """Run a command in the foreground, pass on what asks us to stop, and return its exit code."""
     try:
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            preexec_fn=die_with_parent_now(),  # noqa: PLW1509 - the launcher has one thread
-        )
+        process = subprocess.Popen(command, env=environment, preexec_fn=die_with_parent_now())
     except OSError as error:
-        raise LocalProblemError(
-            f"{command[0]} cannot be started: {error.strerror}."
-        ) from error
+        raise LocalProblemError(f"{command[0]} cannot be started: {error.strerror}.") from error
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         if (
@@ -54,8 +44,7 @@ def run_to_end(command: list[str], environment: dict[str, str]) -> int:
             process.send_signal(number)
 
     before = {
-        number: signal.signal(number, pass_on)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
         code = process.wait()

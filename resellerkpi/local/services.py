@@ -1,4 +1,4 @@
-"""PostgreSQL and Valkey together: started unless given by the environment or already running, stopped by who started them."""
+"""PostgreSQL and Valkey together: started unless given or running already, stopped by who started them."""
 
 import fcntl
 import os
@@ -43,10 +43,8 @@ class Running:
 
 
 @contextmanager
-def services(
-    say: Callable[[str], None], inherited: dict[str, str] | None = None
-) -> Iterator[Running]:
-    """Run both servers while the block lasts; addresses that the environment names already are kept instead."""
+def services(say: Callable[[str], None], inherited: dict[str, str] | None = None) -> Iterator[Running]:
+    """Run both servers while the block lasts; addresses that the environment names are kept instead."""
     environment = dict(os.environ) if inherited is None else dict(inherited)
     places = find_places(environment)
     running = Running(places, environment)
@@ -64,18 +62,14 @@ def services(
 def _settings(environment: dict[str, str], places: Places) -> dict[str, str]:
     defaults = {"DEBUG": "false", "ALLOWED_HOSTS": "127.0.0.1,localhost,[::1]"}
     found = {name: environment.get(name) or value for name, value in defaults.items()}
-    found["SECRET_KEY"] = (
-        environment.get("SECRET_KEY") or load_secrets(places.var)["secret_key"]
-    )
+    found["SECRET_KEY"] = environment.get("SECRET_KEY") or load_secrets(places.var)["secret_key"]
     found["RESELLERKPI_VAR"] = str(places.var)
     return found
 
 
 @contextmanager
-def _served(
-    service: Service, running: Running, say: Callable[[str], None]
-) -> Iterator[None]:
-    """Use the running server, or start it and stop it at the end; the lock tells which command is responsible."""
+def _served(service: Service, running: Running, say: Callable[[str], None]) -> Iterator[None]:
+    """Use the running server, or start it and stop it at the end; who holds the lock is responsible."""
     with (running.places.base / f"{service.name}.lock").open("a") as lock:
         if not _is_ours(service, lock.fileno(), say):
             running.environment |= service.environment()

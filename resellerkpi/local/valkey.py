@@ -62,9 +62,7 @@ class Valkey:
             )
             if self._wait(child):
                 return child
-        raise LocalProblemError(
-            f"Valkey did not start ({last_lines(child.log)}): see {child.log}."
-        )
+        raise LocalProblemError(f"Valkey did not start ({last_lines(child.log)}): see {child.log}.")
 
     def _wait(self, child: Child) -> bool:
         deadline = time.monotonic() + 20
