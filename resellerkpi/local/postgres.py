@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -187,6 +188,8 @@ def initdb_options(major: int) -> list[str]:
     options = ["-U", "rk_admin", "--encoding=UTF8", "--auth=trust", "--no-sync", "--locale=C"]
     if major >= 17:
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    elif sys.platform == "linux":
+        options += ["--lc-ctype=C.UTF-8"]
     return options
 
 
