@@ -8,8 +8,8 @@ LOCAL := $(PY) -m resellerkpi.local
 RUN := $(LOCAL) run --
 DATA ?= $(RESELLERKPI_REFERENCE)/data
 ARGS ?=
-CODE := resellerkpi billing kpis reports tests bench manage.py
-CHECKED = $(wildcard $(CODE))
+CODE := resellerkpi billing kpis reports tests bench
+CHECKED = $(foreach folder,$(CODE),$(if $(wildcard $(folder)/*.py),$(folder))) manage.py
 PIP := $(PY) -m pip --disable-pip-version-check install $(if $(CI),--quiet) --progress-bar off --require-hashes
 TESTVAR := $(CURDIR)/var/test
 PYTEST := $(PY) -m pytest -n 2
@@ -85,4 +85,4 @@ bench: setup-dev ## measure speed and memory, one JSON line each
 clean: ## remove all run-time data (the demo's too) and caches
 	@if [ -x $(PY) ] && [ -d var ]; then $(LOCAL) clean; fi
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,6 +7,7 @@ from types import FrameType
 from resellerkpi.local.clean import clean
 from resellerkpi.local.demo import demo
 from resellerkpi.local.problems import LocalProblemError
+from resellerkpi.local.processes import STOP_SIGNALS
 from resellerkpi.local.run import run
 
 USAGE = """usage: python -m resellerkpi.local run -- COMMAND...   run a command with both servers at hand
@@ -16,7 +17,7 @@ USAGE = """usage: python -m resellerkpi.local run -- COMMAND...   run a command 
 
 def main(arguments: list[str]) -> int:
     """Carry out one command and return its exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
     try:
         return _carry_out(arguments)

@@ -21,6 +21,7 @@ from resellerkpi.local.processes import (
     last_lines,
     port_is_free,
     spawn,
+    undisturbed,
 )
 from resellerkpi.local.run import say, with_our_python
 from resellerkpi.local.services import Running, services
@@ -181,10 +182,11 @@ def _processes(running: Running, port: int) -> Iterator[list[Child]]:
         yield children
     finally:
         say("Stopping")
-        for child in children:
-            child.ask_to_stop()
-        for child in children:
-            child.finish()
+        with undisturbed():
+            for child in children:
+                child.ask_to_stop()
+            for child in children:
+                child.finish()
 
 
 def _wait_for_web(web: Child, port: int) -> None:

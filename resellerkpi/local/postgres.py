@@ -21,6 +21,7 @@ from resellerkpi.local.processes import (
     identity_options,
     last_lines,
     spawn,
+    wait_until,
 )
 
 DATABASE = "resellerkpi"
@@ -99,7 +100,7 @@ class Postgres:
             port = free_port(self.port)
             write_json(self.state, {"port": port, "data": str(self.data), "programs": str(programs.folder)})
             child = self._spawn(programs, port)
-            if self._wait(child):
+            if wait_until(child, self.running, 60):
                 return child
             if "could not bind" not in last_lines(child.log, 6):
                 break
@@ -118,15 +119,6 @@ class Postgres:
             stop_signal=signal.SIGINT,
             patience=40.0,
         )
-
-    def _wait(self, child: Child) -> bool:
-        deadline = time.monotonic() + 60
-        while child.alive() and time.monotonic() < deadline:
-            if postmaster(self.data)[0] == child.process.pid and self.running():
-                return True
-            time.sleep(0.05)
-        child.stop()
-        return False
 
     def _clear_stale_pid_file(self) -> None:
         """Wait for a server that is still stopping, then remove the note that a killed one left behind."""

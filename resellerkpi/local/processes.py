@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from resellerkpi.local.accounts import Account
 from resellerkpi.local.problems import LocalProblemError
 
 PR_SET_PDEATHSIG = 1
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOPBACK = "127.0.0.1"
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -50,6 +52,32 @@ class Child:
         """Ask it to stop and wait for its end."""
         self.ask_to_stop()
         self.finish()
+
+
+def wait_until(child: Child, ready: Callable[[], bool], seconds: float) -> bool:
+    """Wait until a child is ready; stop it and say False when it ends or takes longer."""
+    deadline = time.monotonic() + seconds
+    try:
+        while child.alive() and time.monotonic() < deadline:
+            if ready():
+                return True
+            time.sleep(0.05)
+    except BaseException:
+        child.stop()
+        raise
+    child.stop()
+    return False
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Stop in peace: whoever presses Ctrl-C once more waits for the end of what is being stopped."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def kill_group(pid: int) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 from resellerkpi.local.places import Places, find_places, load_secrets
 from resellerkpi.local.postgres import Postgres
 from resellerkpi.local.problems import LocalProblemError
-from resellerkpi.local.processes import Child
+from resellerkpi.local.processes import Child, undisturbed
 from resellerkpi.local.valkey import Valkey
 
 WAIT_SECONDS = 120
@@ -81,7 +81,8 @@ def _served(service: Service, running: Running, say: Callable[[str], None]) -> I
         try:
             yield
         finally:
-            stop(service, child)
+            with undisturbed():
+                stop(service, child)
 
 
 def _is_ours(service: Service, lock: int, say: Callable[[str], None]) -> bool:

@@ -2,12 +2,11 @@
 
 import signal
 import socket
-import time
 
 from resellerkpi.local.binaries import valkey_program
 from resellerkpi.local.places import Places, load_secrets, read_json, write_json
 from resellerkpi.local.problems import LocalProblemError
-from resellerkpi.local.processes import LOOPBACK, Child, free_port, last_lines, spawn
+from resellerkpi.local.processes import LOOPBACK, Child, free_port, last_lines, spawn, wait_until
 
 
 class Valkey:
@@ -60,18 +59,9 @@ class Valkey:
                 stop_signal=signal.SIGTERM,
                 text=configuration(port, self.password, str(folder)),
             )
-            if self._wait(child):
+            if wait_until(child, self.running, 20):
                 return child
         raise LocalProblemError(f"Valkey did not start ({last_lines(child.log)}): see {child.log}.")
-
-    def _wait(self, child: Child) -> bool:
-        deadline = time.monotonic() + 20
-        while child.alive() and time.monotonic() < deadline:
-            if self.running():
-                return True
-            time.sleep(0.05)
-        child.stop()
-        return False
 
 
 def redis_url(password: str, port: int) -> str:
