@@ -85,4 +85,4 @@ bench: setup-dev ## measure speed and memory, one JSON line each
 clean: ## remove all run-time data (the demo's too) and caches
 	@if [ -x $(PY) ] && [ -d var ]; then $(LOCAL) clean; fi
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find $(wildcard $(CODE)) -name __pycache__ -type d -prune -exec rm -rf {} +

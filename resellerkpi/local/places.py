@@ -48,7 +48,7 @@ class Places:
 def find_places(environment: dict[str, str] | None = None) -> Places:
     """Return the folders in force, making them on first use."""
     environment = dict(os.environ) if environment is None else environment
-    var = Path(environment.get("RESELLERKPI_VAR") or PROJECT / "var").expanduser().absolute()
+    var = Path(environment.get("RESELLERKPI_VAR") or PROJECT / "var").expanduser().resolve()
     (var / "log").mkdir(parents=True, exist_ok=True)
     account = server_account()
     return Places(var=var, base=choose_base(var, account), account=account)
