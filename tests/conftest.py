@@ -20,7 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 def _fingerprint() -> str:
     """Name the schema by what makes it, so that an unchanged schema is copied instead of migrated."""
     digest = hashlib.sha256()
-    files = [*ROOT.glob("*/migrations/*.py"), *ROOT.glob("*/*/migrations/*.py"), ROOT / "resellerkpi/core/rls.py"]
+    files = [
+        *ROOT.glob("*/migrations/*.py"),
+        *ROOT.glob("*/*/migrations/*.py"),
+        ROOT / "resellerkpi/core/rls.py",
+    ]
     for path in sorted(files):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
@@ -118,7 +122,9 @@ def _own_folders(settings: Any, tmp_path: Path) -> Iterator[Callable[[], None] |
     """Keep files, mail and cache of each test to itself."""
     settings.ARTIFACT_DIR = tmp_path / "artifacts"
     settings.DEMO_DIR = tmp_path / "demo"
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": str(tmp_path)}}
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": str(tmp_path)}
+    }
     settings.STORAGES = {
         **settings.STORAGES,
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

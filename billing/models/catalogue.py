@@ -3,6 +3,8 @@
 Dated rows end, they are never rewritten: `valid_to` is exclusive.
 """
 
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -11,7 +13,7 @@ from billing.models.parties import Carrier
 from resellerkpi.core.fields import Link
 from resellerkpi.core.models import TenantModel
 
-ZERO_RATE = {"max_digits": 18, "decimal_places": 8, "default": 0}
+ZERO_RATE: dict[str, Any] = {"max_digits": 18, "decimal_places": 8, "default": 0}
 
 
 class Tariff(TenantModel):
@@ -41,9 +43,7 @@ class Tariff(TenantModel):
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.RETAIL)
     currency = models.CharField(max_length=3, default="GBP")
     parent = Link("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
-    carrier = Link(
-        Carrier, null=True, blank=True, on_delete=models.PROTECT, related_name="tariffs"
-    )
+    carrier = Link(Carrier, null=True, blank=True, on_delete=models.PROTECT, related_name="tariffs")
     is_default = models.BooleanField(default=False)
     default_number_type = models.CharField(max_length=16, blank=True)
     time_zone = models.CharField(max_length=60, default="Europe/London")
@@ -270,4 +270,3 @@ class Bundle(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.amount} {self.get_unit_display()}"
-

@@ -1,5 +1,7 @@
 """Charges, bill runs, invoices and credit notes."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -8,7 +10,7 @@ from billing.models.services import Feature, Number
 from resellerkpi.core.fields import Link
 from resellerkpi.core.models import TenantModel, User
 
-MONEY = {"max_digits": 18, "decimal_places": 2, "default": 0}
+MONEY: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "default": 0}
 
 
 class ChargeKind(models.TextChoices):
@@ -80,7 +82,9 @@ class NotProduced(TenantModel):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["reseller", "run", "customer", "currency"], name="not_produced_once")
+            models.UniqueConstraint(
+                fields=["reseller", "run", "customer", "currency"], name="not_produced_once"
+            )
         ]
 
     def __str__(self) -> str:
@@ -103,9 +107,7 @@ class Invoice(TenantModel):
         VOID = "void", "Cancelled by credit note"
 
     customer = Link(Customer, on_delete=models.PROTECT, related_name="invoices")
-    run = Link(
-        BillingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="invoices"
-    )
+    run = Link(BillingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="invoices")
     number = models.CharField(max_length=40, null=True, blank=True)  # noqa: DJ001  null until issued, then unique
     is_opening = models.BooleanField(default=False)
     state = models.CharField(max_length=6, choices=State.choices, default=State.DRAFT)
@@ -138,7 +140,8 @@ class Invoice(TenantModel):
             models.CheckConstraint(name="invoice_adds_up", condition=Q(gross=F("net") + F("vat"))),
             models.CheckConstraint(
                 name="invoice_issued_has_number",
-                condition=Q(state="draft", number__isnull=True) | (~Q(state="draft") & Q(number__isnull=False)),
+                condition=Q(state="draft", number__isnull=True)
+                | (~Q(state="draft") & Q(number__isnull=False)),
             ),
         ]
         indexes = [
@@ -158,9 +161,7 @@ class InvoiceLine(TenantModel):
     kind = models.CharField(max_length=10, choices=ChargeKind.choices)
     description = models.CharField(max_length=200)
     number = Link(Number, null=True, on_delete=models.SET_NULL, related_name="+")
-    feature_type = Link(
-        "billing.FeatureType", null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    feature_type = Link("billing.FeatureType", null=True, on_delete=models.SET_NULL, related_name="+")
     service = models.CharField(max_length=5, blank=True)
     call_class = models.CharField(max_length=30, blank=True)
     service_start = models.DateField(null=True)
@@ -225,9 +226,7 @@ class Charge(TenantModel):
     vat_rate = models.DecimalField(max_digits=5, decimal_places=2, null=True, blank=True)
     is_activation = models.BooleanField(default=False)
     is_renewal = models.BooleanField(default=False)
-    invoice_line = Link(
-        InvoiceLine, null=True, blank=True, on_delete=models.SET_NULL, related_name="charges"
-    )
+    invoice_line = Link(InvoiceLine, null=True, blank=True, on_delete=models.SET_NULL, related_name="charges")
     created_at = models.DateTimeField(auto_now_add=True)
 
     dealer_path = "customer__dealer_id"
@@ -251,9 +250,7 @@ class CreditNote(TenantModel):
     """A document that reduces a bill; it never changes."""
 
     customer = Link(Customer, on_delete=models.PROTECT, related_name="credit_notes")
-    invoice = Link(
-        Invoice, null=True, blank=True, on_delete=models.PROTECT, related_name="credit_notes"
-    )
+    invoice = Link(Invoice, null=True, blank=True, on_delete=models.PROTECT, related_name="credit_notes")
     number = models.CharField(max_length=40)
     date = models.DateField()
     reason = models.CharField(max_length=200)
@@ -269,7 +266,9 @@ class CreditNote(TenantModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["reseller", "number"], name="credit_note_number_once"),
-            models.CheckConstraint(name="credit_note_adds_up", condition=Q(gross=F("net") + F("vat"), gross__gt=0)),
+            models.CheckConstraint(
+                name="credit_note_adds_up", condition=Q(gross=F("net") + F("vat"), gross__gt=0)
+            ),
         ]
         indexes = [models.Index(fields=["reseller", "date"], name="credit_note_date")]
 

@@ -79,20 +79,12 @@ class Customer(TenantModel):
 
     code = models.CharField(max_length=60)
     name = models.CharField(max_length=160)
-    client_type = models.CharField(
-        max_length=12, choices=ClientType.choices, default=ClientType.CLIENT
-    )
+    client_type = models.CharField(max_length=12, choices=ClientType.choices, default=ClientType.CLIENT)
     legal_class = models.CharField(max_length=40, blank=True)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PROSPECT)
-    dealer = Link(
-        Dealer, null=True, blank=True, on_delete=models.PROTECT, related_name="customers"
-    )
-    account_manager = Link(
-        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    parent = Link(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
-    )
+    dealer = Link(Dealer, null=True, blank=True, on_delete=models.PROTECT, related_name="customers")
+    account_manager = Link(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    parent = Link("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
     segment = models.CharField(max_length=60, blank=True)
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     campaign = models.CharField(max_length=80, blank=True)
@@ -164,7 +156,9 @@ class CustomerEvent(TenantModel):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["reseller", "customer", "date"], name="customer_event_once_a_day"),
+            models.UniqueConstraint(
+                fields=["reseller", "customer", "date"], name="customer_event_once_a_day"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -106,9 +106,7 @@ class Allocation(TenantModel):
     """What a payment or credit note settles of an invoice, from a day; `ended_date` is the day of the reversal."""
 
     invoice = Link(Invoice, on_delete=models.PROTECT, related_name="allocations")
-    payment = Link(
-        Payment, null=True, blank=True, on_delete=models.PROTECT, related_name="allocations"
-    )
+    payment = Link(Payment, null=True, blank=True, on_delete=models.PROTECT, related_name="allocations")
     credit_note = Link(
         CreditNote, null=True, blank=True, on_delete=models.PROTECT, related_name="allocations"
     )
@@ -165,9 +163,7 @@ class LedgerEntry(TenantModel):
     customer_path = "customer_id"
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["reseller", "source_key"], name="ledger_entry_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["reseller", "source_key"], name="ledger_entry_once")]
         indexes = [models.Index(fields=["reseller", "customer", "date"], name="ledger_customer_date")]
 
     def __str__(self) -> str:

@@ -86,9 +86,7 @@ class Feature(TenantModel):
     """Something a customer has from the catalogue, from a day up to (not including) another."""
 
     customer = Link(Customer, on_delete=models.PROTECT, related_name="features")
-    number = Link(
-        Number, null=True, blank=True, on_delete=models.PROTECT, related_name="features"
-    )
+    number = Link(Number, null=True, blank=True, on_delete=models.PROTECT, related_name="features")
     feature_type = Link(FeatureType, on_delete=models.PROTECT, related_name="features")
     quantity = models.PositiveIntegerField(default=1)
     start_date = models.DateField()
@@ -120,12 +118,8 @@ class Feature(TenantModel):
 class Supply(TenantModel):
     """Which carrier supplies a number or a feature over which dates: past margin keeps its supplier."""
 
-    number = Link(
-        Number, null=True, blank=True, on_delete=models.CASCADE, related_name="supplies"
-    )
-    feature = Link(
-        Feature, null=True, blank=True, on_delete=models.CASCADE, related_name="supplies"
-    )
+    number = Link(Number, null=True, blank=True, on_delete=models.CASCADE, related_name="supplies")
+    feature = Link(Feature, null=True, blank=True, on_delete=models.CASCADE, related_name="supplies")
     carrier = Link(Carrier, on_delete=models.PROTECT, related_name="supplies")
     reference = models.CharField(max_length=80, blank=True)
     start_date = models.DateField()
@@ -159,9 +153,7 @@ class TariffAssignment(TenantModel):
     customer = Link(
         Customer, null=True, blank=True, on_delete=models.CASCADE, related_name="tariff_assignments"
     )
-    number = Link(
-        Number, null=True, blank=True, on_delete=models.CASCADE, related_name="tariff_assignments"
-    )
+    number = Link(Number, null=True, blank=True, on_delete=models.CASCADE, related_name="tariff_assignments")
     tariff = Link(Tariff, on_delete=models.PROTECT, related_name="assignments")
     call_class = models.CharField(max_length=30, blank=True)
     start_date = models.DateField()

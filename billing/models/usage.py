@@ -110,9 +110,7 @@ class Call(TenantModel):
     carrier = Link(Carrier, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False)
     file = Link(CdrFile, on_delete=models.DO_NOTHING, related_name="calls", db_constraint=False)
     line = models.IntegerField()
-    batch = Link(
-        RatingBatch, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False
-    )
+    batch = Link(RatingBatch, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False)
     dedupe_key = models.BigIntegerField()
     uid = models.CharField(max_length=120, blank=True)
     group_uid = models.CharField(max_length=120, blank=True)

@@ -45,9 +45,7 @@ CAPABILITIES: dict[Role, frozenset[Capability]] = {
     Role.OPERATOR: frozenset(_C),
     Role.OWNER: frozenset(_VIEW | _MONEY | _WORK | {_C.MANAGE}),
     Role.FINANCE: frozenset(_VIEW | _MONEY | _WORK),
-    Role.SUPPORT: frozenset(
-        {_C.SIGNED_IN, _C.VIEW_BOOK, _C.EDIT_BOOK, _C.VIEW_USAGE, _C.VIEW_PEOPLE}
-    ),
+    Role.SUPPORT: frozenset({_C.SIGNED_IN, _C.VIEW_BOOK, _C.EDIT_BOOK, _C.VIEW_USAGE, _C.VIEW_PEOPLE}),
     Role.DEALER: frozenset(
         {_C.SIGNED_IN, _C.VIEW_BOOK, _C.VIEW_USAGE, _C.VIEW_MONEY, _C.VIEW_KPIS, _C.RUN_REPORTS}
     ),

@@ -6,9 +6,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.migrations.operations.base import Operation
 
-POLICY = (
-    "reseller_id = ANY (NULLIF(current_setting('rk.resellers', true), '')::bigint[])"
-)
+POLICY = "reseller_id = ANY (NULLIF(current_setting('rk.resellers', true), '')::bigint[])"
 
 
 def protect_sql(table: str) -> str:

@@ -12,7 +12,6 @@ from typing import Any, TextIO
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.styles import Font
-from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from resellerkpi.core.columns import Column, Money, Row
 
@@ -75,7 +74,7 @@ def write_xlsx(
 ) -> int:
     """Write a workbook (data sheet, totals below it, About sheet) in bounded memory; return the row count."""
     book = Workbook(write_only=True)
-    sheet: WriteOnlyWorksheet = book.create_sheet(re.sub(r"[\[\]:*?/\\]", " ", title)[:31])
+    sheet: Any = book.create_sheet(re.sub(r"[\[\]:*?/\\]", " ", title)[:31])
     sheet.freeze_panes = "A2"
     for index, column in enumerate(columns):
         sheet.column_dimensions[_letter(index)].width = max(10, min(40, len(column.title) + 4))
@@ -86,7 +85,7 @@ def write_xlsx(
         count += 1
     for total in totals:
         sheet.append(_total_cells(sheet, columns, total))
-    notes = book.create_sheet("About")
+    notes: Any = book.create_sheet("About")
     notes.column_dimensions["A"].width, notes.column_dimensions["B"].width = 28, 100
     for name, text in [*about, ("Rows", str(count)), *[(c.title, c.help) for c in columns if c.help]]:
         notes.append([_text(notes, name, bold=True), _text(notes, text)])
@@ -94,7 +93,7 @@ def write_xlsx(
     return count
 
 
-def _total_cells(sheet: WriteOnlyWorksheet, columns: Sequence[Column], total: Row) -> list[Any]:
+def _total_cells(sheet: Any, columns: Sequence[Column], total: Row) -> list[Any]:
     cells: list[Any] = []
     for index, column in enumerate(columns):
         if column.total or column.name in total or getattr(column, "parts", None):
@@ -104,7 +103,7 @@ def _total_cells(sheet: WriteOnlyWorksheet, columns: Sequence[Column], total: Ro
     return cells
 
 
-def _cell(sheet: WriteOnlyWorksheet, column: Column, row: Row) -> Any:
+def _cell(sheet: Any, column: Column, row: Row) -> Any:
     value = column.cell(row)
     if value is None:
         return None
@@ -115,7 +114,7 @@ def _cell(sheet: WriteOnlyWorksheet, column: Column, row: Row) -> Any:
     return cell
 
 
-def _text(sheet: WriteOnlyWorksheet, value: str, *, bold: bool = False) -> WriteOnlyCell:
+def _text(sheet: Any, value: str, *, bold: bool = False) -> Any:
     cell = WriteOnlyCell(sheet, re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", value))
     cell.data_type = "s"
     cell.number_format = "@"

@@ -31,7 +31,11 @@ def run_job(*, job_id: str, reseller_id: int, **kwargs: Any) -> None:
     stop = _beat(job_id)
     try:
         result = HANDLERS.get(row.kind)(task, **row.params) or {}
-        ending: dict[str, Any] = {"state": Job.State.DONE, "result": result, "result_url": result.get("url", "")}
+        ending: dict[str, Any] = {
+            "state": Job.State.DONE,
+            "result": result,
+            "result_url": result.get("url", ""),
+        }
     except JobCancelled as stopped:
         ending = {"state": Job.State.CANCELLED, "error": str(stopped)}
     except JobRefused as refused:

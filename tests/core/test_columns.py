@@ -106,7 +106,14 @@ def test_redaction_drops_the_column() -> None:
 
 @pytest.mark.parametrize(
     ("text", "safe"),
-    [("=1+1", "'=1+1"), ("+44 7700 900123", "+44 7700 900123"), ("+cmd|x", "'+cmd|x"), ("@SUM", "'@SUM"), ("-1", "'-1"), ("a", "a")],
+    [
+        ("=1+1", "'=1+1"),
+        ("+44 7700 900123", "+44 7700 900123"),
+        ("+cmd|x", "'+cmd|x"),
+        ("@SUM", "'@SUM"),
+        ("-1", "'-1"),
+        ("a", "a"),
+    ],
 )
 def test_formulas_are_disarmed_and_phone_numbers_spared(text: str, safe: str) -> None:
     assert harmless(text) == safe

@@ -107,7 +107,9 @@ def test_follow_ups_get_the_result(house: Reseller, kind: str) -> None:
 def test_a_cancelled_job_changes_nothing(house: Reseller, kind: str, settings: Any) -> None:
     settings.CELERY_TASK_ALWAYS_EAGER = False
     with enter(Scope.of(house.pk)):
-        row = Job.objects.create(reseller=house, kind=kind, title="x", params={"code": "D1"}, scope={"reseller_ids": [house.pk]})
+        row = Job.objects.create(
+            reseller=house, kind=kind, title="x", params={"code": "D1"}, scope={"reseller_ids": [house.pk]}
+        )
         ask_to_cancel(row)
         assert live_progress(row) == {"done": 0, "total": 0, "message": ""}
     run_job(job_id=str(row.pk), reseller_id=house.pk)

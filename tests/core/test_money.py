@@ -40,7 +40,9 @@ def test_a_share_of_nothing_gets_nothing() -> None:
         allocate(Decimal(1), [0, 0], "GBP")
 
 
-@given(st.decimals(-10_000, 10_000, places=2), st.lists(st.integers(0, 50), min_size=1, max_size=9).filter(any))
+@given(
+    st.decimals(-10_000, 10_000, places=2), st.lists(st.integers(0, 50), min_size=1, max_size=9).filter(any)
+)
 def test_shares_always_add_up(amount: Decimal, weights: list[int]) -> None:
     assert sum(allocate(amount, weights, "GBP")) == amount
 

@@ -92,7 +92,10 @@ def test_everything_public_says_what_it_is() -> None:
     [
         (r"\bfrom \S+ import \*", "star imports hide where names come from"),
         (r"\bFloatField\b", "money and measures are exact"),
-        (r"\bdatetime\.now\(|\bdate\.today\(", "`now` is a parameter; django.utils.timezone in web, jobs and commands"),
+        (
+            r"\bdatetime\.now\(|\bdate\.today\(",
+            "`now` is a parameter; django.utils.timezone in web, jobs and commands",
+        ),
         (r"\bTO" + r"DO\b|\bFIX" + r"ME\b|raise NotImplementedError", "nothing half done"),
         (r"django\.dispatch|post_save|pre_save|@receiver", "no signals for business flow"),
         (r"_base_manager", "leaves the scope"),
@@ -115,7 +118,9 @@ def test_templates_have_no_inline_code_and_partials_do_not_query() -> None:
         text = path.read_text()
         if "mail" in path.parts:
             continue
-        if re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)", text) or re.search(r"<style|\sstyle=|\son\w+=", text):
+        if re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)", text) or re.search(
+            r"<style|\sstyle=|\son\w+=", text
+        ):
             wrong.append(path.relative_to(ROOT).as_posix())
     assert wrong == []
 

@@ -62,7 +62,9 @@ def test_no_table_of_the_house_is_forgotten() -> None:
         )
         with_reseller = {name for (name,) in cursor.fetchall()}
     assert with_reseller - protected == set(NOT_TENANT)
-    ours = {m._meta.db_table for m in apps.get_models(include_auto_created=True) if m._meta.app_label in HOUSE}
+    ours = {
+        m._meta.db_table for m in apps.get_models(include_auto_created=True) if m._meta.app_label in HOUSE
+    }
     assert ours - protected - set(NOT_TENANT) - set(LINKS) == {"core_reseller", "core_user"}
 
 
@@ -90,7 +92,9 @@ def test_calls_have_at_most_three_indexes_and_partitions_are_closed() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_index WHERE indrelid = 'billing_call'::regclass")
         assert cursor.fetchone() == (3,)
-        cursor.execute("SELECT make_call_partition(date '2026-10-05'), make_call_partition(date '2026-10-31')")
+        cursor.execute(
+            "SELECT make_call_partition(date '2026-10-05'), make_call_partition(date '2026-10-31')"
+        )
         assert cursor.fetchone() == (True, False)
         cursor.execute(
             "SELECT has_table_privilege(current_user, 'billing_call_2026_10', 'SELECT'), c.relrowsecurity,"
@@ -103,9 +107,7 @@ def test_calls_have_at_most_three_indexes_and_partitions_are_closed() -> None:
 def test_the_call_model_matches_its_table() -> None:
     model = apps.get_model("billing", "Call")
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT column_name FROM information_schema.columns WHERE table_name = 'billing_call'"
-        )
+        cursor.execute("SELECT column_name FROM information_schema.columns WHERE table_name = 'billing_call'")
         assert {f.column for f in model._meta.concrete_fields} == {name for (name,) in cursor.fetchall()}
 
 
