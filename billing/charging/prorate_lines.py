@@ -14,7 +14,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 MAX_DAYS = 100_000  # 273 years
 MAX_PLACES = 8
 MAX_DECIMALS = 100
-MAX_AMOUNT = Decimal(10) ** 15
+MAX_DIGITS = 15
 
 
 class LineError(ValueError):
@@ -92,7 +92,7 @@ def _amount(fields: dict[str, Any]) -> Decimal:
         )
     except InvalidOperation as error:
         raise LineError("amount is not a number.") from error
-    if not amount.is_finite() or abs(amount) >= MAX_AMOUNT or (amount and amount.adjusted() < -MAX_DECIMALS):
+    if not amount.is_finite() or (amount and not -MAX_DECIMALS <= amount.adjusted() < MAX_DIGITS):
         raise LineError("amount is not a number that can be charged.")
     return amount
 

@@ -19,7 +19,7 @@ from billing.rating.rounding import DECIMALS, ROUNDINGS
 BATCH = 50_000
 FINE_DECIMALS = 18
 MAX_DECIMALS = 100
-MAX_VALUE = Decimal(10) ** 15
+MAX_DIGITS = 15
 MAX_SECONDS = 10**12
 
 _ORDINARY_MONEY = 10**12
@@ -175,7 +175,7 @@ def _number(fields: dict[str, Any], name: str, default: int | None) -> Decimal:
         raise LineError(f"{name} is not a number.") from error
     if not number.is_finite():
         raise LineError(f"{name} is not a number.")
-    if abs(number) >= MAX_VALUE:
+    if number and number.adjusted() >= MAX_DIGITS:
         raise LineError(f"{name} is too large.")
     if number and number.adjusted() < -MAX_DECIMALS:
         raise LineError(f"{name} is too small.")
