@@ -1,4 +1,4 @@
-"""The test database: made by the owner role, used as the ordinary application role, so that row-level security counts."""
+"""The test database: made by the owner, used as the ordinary application role, so that row-level security counts."""
 
 import hashlib
 import os

@@ -29,7 +29,7 @@ class User(AbstractBaseUser):
 
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=120, blank=True)
-    is_active = models.BooleanField(default=True)  # type: ignore[misc]  the base declares it for the class
+    is_active = models.BooleanField(default=True)
     is_operator = models.BooleanField(default=False)
     current_reseller = models.ForeignKey(
         Reseller, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -37,7 +37,7 @@ class User(AbstractBaseUser):
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "email"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS = []
     objects = UserManager()
 
     def __str__(self) -> str:
