@@ -136,7 +136,8 @@ DROP TABLE billing_call;
 """
 
 TABLES = (
-    "allocation billingrun bundle call carrier cdrfile cdrreject changedday charge contract creditnote customer "
+    "allocation billingrun bundle call carrier cdrfile cdrreject changedday charge contract creditnote creditnoteline "
+    "customer "
     "customerevent customernote dealer exchangerate feature featureprice featuretype invoice invoiceline invoicevat "
     "ledgerentry mandate notproduced number numberassignment numberidentity numbersequence observation payment "
     "paymentattempt ratingbatch supply tariff tariffassignment tariffrate timeband"

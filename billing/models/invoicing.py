@@ -47,6 +47,7 @@ class BillingRun(TenantModel):
     accepted_errors = models.CharField(max_length=300, blank=True)
     checked_by = Link(User, null=True, on_delete=models.SET_NULL, related_name="+")
     confirmed_by = Link(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    usage_batch = models.BigIntegerField(null=True)
     billed_at = models.DateTimeField(null=True)
     confirmed_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
@@ -71,6 +72,7 @@ class NotProduced(TenantModel):
         EMPTY = "empty", "Nothing to bill"
         MINIMUM = "minimum", "Under the customer's minimum"
         HOLD = "hold", "On hold"
+        CREDIT = "credit", "In credit: carried to the next bill"
 
     run = Link(BillingRun, on_delete=models.CASCADE, related_name="not_produced")
     customer = Link(Customer, on_delete=models.CASCADE, related_name="+")
@@ -160,6 +162,7 @@ class InvoiceLine(TenantModel):
     position = models.PositiveIntegerField()
     kind = models.CharField(max_length=10, choices=ChargeKind.choices)
     description = models.CharField(max_length=200)
+    site = models.CharField(max_length=80, blank=True)
     number = Link(Number, null=True, on_delete=models.SET_NULL, related_name="+")
     feature_type = Link("billing.FeatureType", null=True, on_delete=models.SET_NULL, related_name="+")
     service = models.CharField(max_length=5, blank=True)
@@ -219,7 +222,7 @@ class Charge(TenantModel):
     service_end = models.DateField()
     bill_date = models.DateField()
     quantity = models.DecimalField(max_digits=18, decimal_places=6, default=1)
-    unit_price = models.DecimalField(max_digits=18, decimal_places=6, default=0)
+    unit_price = models.DecimalField(max_digits=22, decimal_places=10, default=0)
     amount = models.DecimalField(**MONEY)
     cost = models.DecimalField(max_digits=18, decimal_places=6, default=0)
     currency = models.CharField(max_length=3)
@@ -274,6 +277,27 @@ class CreditNote(TenantModel):
 
     def __str__(self) -> str:
         return self.number
+
+
+class CreditNoteLine(TenantModel):
+    """What a credit note takes back: a line of the invoice or a part of it, before VAT."""
+
+    credit_note = Link(CreditNote, on_delete=models.CASCADE, related_name="lines")
+    invoice_line = Link(
+        InvoiceLine, null=True, blank=True, on_delete=models.PROTECT, related_name="credits"
+    )
+    description = models.CharField(max_length=200)
+    net = models.DecimalField(**MONEY)
+    vat_rate = models.DecimalField(max_digits=5, decimal_places=2, default=0)
+
+    dealer_path = "credit_note__customer__dealer_id"
+    customer_path = "credit_note__customer_id"
+
+    class Meta:
+        indexes = [models.Index(fields=["reseller", "credit_note"], name="credit_line_note")]
+
+    def __str__(self) -> str:
+        return self.description
 
 
 class NumberSequence(TenantModel):
