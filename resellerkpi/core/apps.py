@@ -16,4 +16,4 @@ class CoreConfig(AppConfig):
     def ready(self) -> None:
         """Load the Celery application, the task and every app's job handlers, and the system checks."""
         import_module("resellerkpi.celery")
-        autodiscover_modules("tasks", "checks", "jobs")
+        autodiscover_modules("tasks", "checks", "sweep", "jobs")

@@ -22,6 +22,7 @@ from resellerkpi.core.scope import Scope, current, enter
 
 Handler = Callable[..., dict[str, Any] | None]
 HANDLERS: Registry[Handler] = Registry("job")
+TIMETABLE: dict[str, str] = {}
 FOLLOW_UPS: dict[str, list[Callable[[dict[str, Any]], None]]] = {}
 KEEP = 24 * 3600
 TASK = "resellerkpi.run_job"
@@ -60,10 +61,12 @@ class Task:
             raise JobCancelled("Stopped at the owner's request.")
 
 
-def job(kind: str) -> Callable[[Handler], Handler]:
-    """Register a handler for a kind of job."""
+def job(kind: str, *, cron: str = "") -> Callable[[Handler], Handler]:
+    """Register a handler for a kind of job; `cron` ("minute hour day month weekday", UTC) runs it for each reseller."""
 
     def register(handler: Handler) -> Handler:
+        if cron:
+            TIMETABLE[kind] = cron
         return HANDLERS.add(kind, handler)
 
     return register

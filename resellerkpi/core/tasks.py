@@ -8,8 +8,18 @@ from celery import shared_task
 from django.core.cache import cache
 from django.utils import timezone
 
-from resellerkpi.core.jobs import FOLLOW_UPS, HANDLERS, TASK, JobCancelled, JobRefused, Task, scope_of
-from resellerkpi.core.models import Job
+from resellerkpi.core.access import Role
+from resellerkpi.core.jobs import (
+    FOLLOW_UPS,
+    HANDLERS,
+    TASK,
+    JobCancelled,
+    JobRefused,
+    Task,
+    enqueue,
+    scope_of,
+)
+from resellerkpi.core.models import Job, Reseller
 from resellerkpi.core.scope import Scope, enter
 
 log = structlog.get_logger(__name__)
@@ -17,8 +27,14 @@ HEARTBEAT = 30
 
 
 @shared_task(name=TASK, acks_late=True)
-def run_job(*, job_id: str, reseller_id: int, **kwargs: Any) -> None:
-    """Run one job's handler in its stored scope and write how it ended; a job already ended is left alone."""
+def run_job(*, job_id: str = "", reseller_id: int = 0, kind: str = "", **kwargs: Any) -> None:
+    """Run one job's handler in its stored scope and write how it ended; a job already ended is left alone.
+
+    Called with a `kind` instead (by the timetable) it enqueues that job once for each reseller.
+    """
+    if kind:
+        enqueue_for_everyone(kind)
+        return
     house = Scope.of(reseller_id, why="job bookkeeping")
     with enter(house):
         row = Job.objects.select_for_update().filter(pk=job_id).first()
@@ -51,6 +67,15 @@ def run_job(*, job_id: str, reseller_id: int, **kwargs: Any) -> None:
         for follow_up in FOLLOW_UPS.get(row.kind, []):
             with task.scope():
                 follow_up(ending["result"])
+
+
+def enqueue_for_everyone(kind: str) -> None:
+    """Enqueue a timetabled job for each reseller that has none of its kind waiting or running."""
+    for reseller_id in Reseller.objects.order_by("pk").values_list("pk", flat=True):
+        with enter(Scope.of(reseller_id, role=Role.OWNER, why="timetable")):
+            busy = Job.objects.filter(kind=kind, state__in=[Job.State.WAITING, Job.State.RUNNING])
+            if not busy.exists():
+                enqueue(kind, {}, title=kind.replace(".", " ").replace("_", " ").capitalize())
 
 
 def _finish(row: Job, house: Scope, ending: dict[str, Any]) -> None:

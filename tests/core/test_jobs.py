@@ -1,16 +1,23 @@
 """Jobs: rows with an owner, run in their scope, once."""
 
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from celery import current_app
 from django.db import transaction
+from django.utils import timezone
 
 from billing.models import Dealer
 from resellerkpi.core.access import Role
+from resellerkpi.core.artifacts import path_of, store
 from resellerkpi.core.jobs import (
     FOLLOW_UPS,
     HANDLERS,
+    TASK,
     JobRefused,
     Task,
     after,
@@ -21,7 +28,7 @@ from resellerkpi.core.jobs import (
 )
 from resellerkpi.core.models import Job, Reseller
 from resellerkpi.core.scope import Scope, enter
-from resellerkpi.core.tasks import run_job
+from resellerkpi.core.tasks import enqueue_for_everyone, run_job
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -121,3 +128,28 @@ def test_a_cancelled_job_changes_nothing(house: Reseller, kind: str, settings: A
 def test_an_unknown_kind_is_refused_at_once(house: Reseller) -> None:
     with enter(Scope.of(house.pk)), pytest.raises(LookupError, match="no job called"):
         enqueue("nothing.such", {}, title="x")
+
+
+def test_the_timetable_starts_a_job_once_for_each_reseller(house: Reseller, kind: str) -> None:
+    other = Reseller.objects.create(code="beta", name="Beta")
+    with patch.object(current_app.tasks[TASK], "delay"):
+        enqueue_for_everyone(kind)
+        enqueue_for_everyone(kind)
+    for reseller in (house, other):
+        with enter(Scope.of(reseller.pk)):
+            assert Job.objects.filter(kind=kind).count() == 1
+
+
+def test_a_sweep_fails_jobs_whose_worker_died_and_removes_old_files(house: Reseller, tmp_path: Path) -> None:
+    long_ago = timezone.now() - timedelta(hours=2)
+    old = tmp_path / "old.csv"
+    old.write_text("x")
+    with enter(Scope.of(house.pk)):
+        dead = Job.objects.create(reseller=house, kind="x", title="x", state="running", started_at=long_ago)
+        kept = store(old, name="old.csv", media_type="text/csv", expires_at=long_ago)
+        place = path_of(kept)
+        assert place.exists()
+    result = end(house, start(house, "house.sweep")).result
+    assert result == {"failed": 1, "removed": 1}
+    assert end(house, str(dead.pk)).state == Job.State.FAILED
+    assert not place.exists()
