@@ -55,7 +55,8 @@ CREATE INDEX billing_call_customer ON billing_call (reseller_id, customer_id, st
 """
 
 # The job that makes partitions runs as the application's role; this function does it with the owner's rights,
-# for calendar months only, and closes each partition to everybody but through the parent.
+# for calendar months only, and closes each partition to everybody but through the parent. It attaches the new table
+# instead of creating it in place, so that nobody who reads or loads calls has to wait.
 PARTITIONS = f"""
 CREATE FUNCTION make_call_partition(month date) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public AS $body$
@@ -70,12 +71,13 @@ BEGIN
     IF to_regclass(name) IS NOT NULL THEN
         RETURN false;
     END IF;
-    PERFORM pg_advisory_xact_lock(7302, extract(epoch FROM first)::bigint::int);
+    PERFORM pg_advisory_xact_lock(7302, 0);
     IF to_regclass(name) IS NOT NULL THEN
         RETURN false;
     END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE billing_call INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
     EXECUTE format(
-        'CREATE TABLE %I PARTITION OF billing_call FOR VALUES FROM (%L) TO (%L)',
+        'ALTER TABLE billing_call ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
         name, first::text || ' 00:00:00+00', next::text || ' 00:00:00+00');
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
@@ -140,7 +142,7 @@ TABLES = (
     "customer "
     "customerevent customernote dealer exchangerate feature featureprice featuretype invoice invoiceline invoicevat "
     "ledgerentry mandate notproduced number numberassignment numberidentity numbersequence observation payment "
-    "paymentattempt ratingbatch supply tariff tariffassignment tariffrate timeband"
+    "paymentattempt ratingbatch sourcemapping supply tariff tariffassignment tariffrate timeband"
 ).split()
 
 

@@ -25,7 +25,7 @@ from billing.models.services import (
     Supply,
     TariffAssignment,
 )
-from billing.models.usage import Call, CdrFile, CdrReject, ChangedDay, RatingBatch
+from billing.models.usage import Call, CdrFile, CdrReject, ChangedDay, RatingBatch, SourceMapping
 
 __all__ = [
     "Allocation",
@@ -63,6 +63,7 @@ __all__ = [
     "Payment",
     "PaymentAttempt",
     "RatingBatch",
+    "SourceMapping",
     "Supply",
     "Tariff",
     "TariffAssignment",

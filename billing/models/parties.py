@@ -9,7 +9,10 @@ from resellerkpi.core.models import TenantModel, User
 
 
 class Carrier(TenantModel):
-    """A supplier of calls, lines or features."""
+    """A supplier of calls, lines or features; country, zone, day order and prefix say how its records are read.
+
+    `strip_prefix` is the technical prefix its records put before an international number.
+    """
 
     code = models.CharField(max_length=40)
     name = models.CharField(max_length=120)
@@ -19,6 +22,7 @@ class Carrier(TenantModel):
     required_for_run = models.BooleanField(default=False)
     cdr_delay_days = models.PositiveSmallIntegerField(default=1)
     day_first = models.BooleanField(default=True)
+    strip_prefix = models.CharField(max_length=20, blank=True)
 
     dealer_path = ""
 

@@ -1,14 +1,32 @@
 """Usage: supplied files, the calls in them, the rows that could not be loaded."""
 
 from django.db import models
+from django.db.models import F, Q
 
 from billing.models.parties import Carrier
 from resellerkpi.core.fields import Link
 from resellerkpi.core.models import TenantModel, User
 
 
+class SourceMapping(TenantModel):
+    """A reseller's own layout of call files, kept under a name: the declaration `mapped` files are read by."""
+
+    name = models.CharField(max_length=60)
+    spec = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["reseller", "name"], name="source_mapping_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class CdrFile(TenantModel):
-    """A supplier's file of call records, with its counts by outcome: rows = calls + duplicates + rejects."""
+    """A supplier's file of call records, with its counts by outcome, which add up to its rows.
+
+    `seconds`, `cost` (as reported) and `retail` are of all its calls in `currency`, the reseller's own; they follow
+    when calls are rated again. `first_call_id` and `last_call_id` bound the ids of its calls.
+    """
 
     class State(models.TextChoices):
         """Life of a file."""
@@ -25,6 +43,16 @@ class CdrFile(TenantModel):
     rows = models.BigIntegerField(default=0)
     duplicates = models.BigIntegerField(default=0)
     rejects = models.BigIntegerField(default=0)
+    rated = models.BigIntegerField(default=0)
+    zero = models.BigIntegerField(default=0)
+    excluded = models.BigIntegerField(default=0)
+    unpriced = models.BigIntegerField(default=0)
+    seconds = models.BigIntegerField(default=0)
+    cost = models.DecimalField(max_digits=18, decimal_places=6, default=0)
+    retail = models.DecimalField(max_digits=18, decimal_places=6, default=0)
+    currency = models.CharField(max_length=3, blank=True)
+    first_call_id = models.BigIntegerField(null=True)
+    last_call_id = models.BigIntegerField(null=True)
     first_call_at = models.DateTimeField(null=True)
     last_call_at = models.DateTimeField(null=True)
     loaded_at = models.DateTimeField(null=True)
@@ -33,6 +61,11 @@ class CdrFile(TenantModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["reseller", "sha256", "carrier"], name="cdr_file_content_once"),
+            models.CheckConstraint(
+                name="cdr_file_adds_up",
+                condition=Q(state="loading")
+                | Q(rows=F("rated") + F("zero") + F("excluded") + F("unpriced") + F("duplicates") + F("rejects")),
+            ),
         ]
         indexes = [models.Index(fields=["reseller", "-loaded_at"], name="cdr_file_loaded")]
 
