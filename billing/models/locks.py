@@ -1,0 +1,26 @@
+"""Advisory locks of a reseller, held to the end of the transaction."""
+
+from django.db import connection
+
+USAGE = 7303
+MONEY = 7304
+
+
+def share_usage(reseller_id: int) -> None:
+    """Taken by whatever rates calls: many may rate at once, none while bills are produced."""
+    _run("SELECT pg_advisory_xact_lock_shared(%s, %s)", USAGE, reseller_id)
+
+
+def hold_usage(reseller_id: int) -> None:
+    """Taken to produce bills: no batch of calls with a lower id can then be committed afterwards."""
+    _run("SELECT pg_advisory_xact_lock(%s, %s)", USAGE, reseller_id)
+
+
+def hold_money(reseller_id: int) -> None:
+    """Taken by whatever writes charges, payments, credit notes or allocations: one at a time."""
+    _run("SELECT pg_advisory_xact_lock(%s, %s)", MONEY, reseller_id)
+
+
+def _run(sql: str, lock: int, reseller_id: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [lock, reseller_id])
