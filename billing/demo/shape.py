@@ -1,0 +1,110 @@
+"""How large the demo is, whose it is, and over which months it runs."""
+
+from dataclasses import dataclass
+from datetime import date
+from random import Random
+
+from resellerkpi.core.periods import add_months
+
+MONTHS = 25
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much to make for one reseller: customers ever, numbers ever, calls over the whole time."""
+
+    customers: int
+    numbers: int
+    calls: int
+    dealers: int
+
+
+@dataclass(frozen=True)
+class House:
+    """One fictional reseller of the demo."""
+
+    code: str
+    name: str
+    legal_name: str
+    address: str
+    vat_number: str
+    colour: str
+    invoice_prefix: str
+    account_prefix: str
+    mail_host: str
+    size: Size
+    has_leaks: bool
+
+
+SIZES = {
+    "full": (Size(238, 1430, 141_000, 5), Size(18, 80, 9_000, 2)),
+    "small": (Size(34, 190, 17_500, 5), Size(6, 18, 1_500, 1)),
+}
+
+
+def houses(size: str) -> tuple[House, House]:
+    """Return the two resellers of a size ("full" or "small")."""
+    first, second = SIZES[size]
+    return (
+        House(
+            "harbour",
+            "Harbour Telecom",
+            "Harbour Telecom Limited",
+            "4 Customs Quay\nBristol\nBS1 0ZZ",
+            "GB000000000",
+            "#0f5c8c",
+            "HT-",
+            "HT",
+            "harbour.example",
+            first,
+            has_leaks=True,
+        ),
+        House(
+            "moorland",
+            "Moorland Voice",
+            "Moorland Voice Limited",
+            "19 Peat Lane\nSheffield\nS1 0ZZ",
+            "GB000000001",
+            "#5b4a8a",
+            "MV-",
+            "MV",
+            "moorland.example",
+            second,
+            has_leaks=False,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The demo's time: billed months from `first` up to `current`, whose days before `today` are loaded unbilled."""
+
+    first: date
+    current: date
+    today: date
+
+    @classmethod
+    def ending_before(cls, today: date) -> "Calendar":
+        """Return the calendar whose last billed month is the one before a day."""
+        current = today.replace(day=1)
+        return cls(add_months(current, -MONTHS), current, today)
+
+    @property
+    def months(self) -> list[date]:
+        """First days of the billed months."""
+        return [add_months(self.first, index) for index in range(MONTHS)]
+
+    def ago(self, months: int) -> date:
+        """First day of the month so many months before the current one."""
+        return add_months(self.current, -months)
+
+    @property
+    def price_rises(self) -> list[date]:
+        """The first of April of each year inside the billed months: list prices rise on them."""
+        years = range(self.first.year, self.current.year + 1)
+        return [day for year in years if self.first < (day := date(year, 4, 1)) < self.current]
+
+
+def stream(seed: int, *topic: object) -> Random:
+    """Return a source of randomness of its own for a topic, so that one part does not move another."""
+    return Random(":".join(str(part) for part in (seed, *topic)))
