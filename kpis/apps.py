@@ -1,5 +1,7 @@
 """The kpis application."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -7,3 +9,7 @@ class KpisConfig(AppConfig):
     """Facts, KPIs, snapshots, dashboard."""
 
     name = "kpis"
+
+    def ready(self) -> None:
+        """Load every KPI's declaration."""
+        import_module("kpis.registry").load()

@@ -1,0 +1,139 @@
+"""Customers: how many there are, who came, who left."""
+
+from kpis.kpi import Family, Good, Part, Rollup, Shape, Unit, kpi, movement, stock
+from kpis.sources import BOOK, CUSTOMERS
+
+SPLITS = (*BOOK, "campaign")
+NEW = Part(CUSTOMERS, "(r.active AND NOT r.was_active AND NOT r.seen_before AND NOT r.moved_in)::int")
+REACTIVATED = "(r.active AND NOT r.was_active AND r.seen_before)::int"
+LOST = "(r.was_active AND NOT r.active)::int"
+
+
+@kpi(
+    name="Active customers",
+    family=Family.CUSTOMERS,
+    unit=Unit.COUNT,
+    good=Good.UP,
+    rollup=Rollup.LAST,
+    version=1,
+    by=SPLITS,
+    sources="SAFE, JeraSoft",
+)
+def customers_active() -> Shape:
+    """Customers with at least one live number or active recurring feature on the last day of the month.
+
+    A customer is the account that pays. Suspended customers count and form a slice of their own; accounts whose first
+    service has not started, and test accounts, do not count. A service counts from its start date up to, not
+    including, its end date. Status is the one of that day; dealer, segment and type are those of today.
+    """
+    return stock(Part(CUSTOMERS, "r.active::int"))
+
+
+@kpi(
+    name="New customers",
+    family=Family.CUSTOMERS,
+    unit=Unit.COUNT,
+    good=Good.UP,
+    rollup=Rollup.DISTINCT,
+    version=1,
+    by=SPLITS,
+    sources="SAFE",
+)
+def customers_new() -> Shape:
+    """Customers active at the close of the month that were active at no earlier close.
+
+    Customers moved in from another system (marked imported) are not new: see customers moved in. Joined and left
+    inside one month is neither new nor lost.
+    """
+    return movement(NEW)
+
+
+@kpi(
+    name="Customers moved in",
+    family=Family.CUSTOMERS,
+    unit=Unit.COUNT,
+    good=Good.WATCH,
+    rollup=Rollup.DISTINCT,
+    version=1,
+    by=SPLITS,
+)
+def customers_moved_in() -> Shape:
+    """Imported customers in the first month they are active here: open + new + reactivated + moved in − lost = close.
+
+    They were customers before they were in this system, so they are kept out of growth.
+    """
+    return movement(Part(CUSTOMERS, "r.moved_in::int"))
+
+
+@kpi(
+    name="Reactivated customers",
+    family=Family.CUSTOMERS,
+    unit=Unit.COUNT,
+    good=Good.UP,
+    rollup=Rollup.DISTINCT,
+    version=1,
+    by=SPLITS,
+)
+def customers_reactivated() -> Shape:
+    """Customers active at the close of the month, not at the close before, but at some earlier close.
+
+    Any gap counts, however long.
+    """
+    return movement(Part(CUSTOMERS, REACTIVATED))
+
+
+@kpi(
+    name="Customers lost",
+    family=Family.CUSTOMERS,
+    unit=Unit.COUNT,
+    good=Good.DOWN,
+    rollup=Rollup.DISTINCT,
+    version=1,
+    by=SPLITS,
+    sources="SAFE",
+)
+def customers_lost() -> Shape:
+    """Customers active at the close before and not at the close of the month.
+
+    The date that counts is the end of the last service, not the day notice was given. A customer who ceases some of
+    its services has contracted, not left; a suspended one has not left.
+    """
+    return movement(Part(CUSTOMERS, LOST))
+
+
+@kpi(
+    name="Net change in customers",
+    family=Family.CUSTOMERS,
+    unit=Unit.COUNT,
+    good=Good.UP,
+    rollup=Rollup.DISTINCT,
+    version=1,
+    by=SPLITS,
+    sources="SAFE",
+)
+def customers_net() -> Shape:
+    """New + reactivated − lost customers of the month; customers moved in from another system are kept out.
+
+    Close = open + net change + moved in.
+    """
+    return movement(Part(CUSTOMERS, "r.active::int - r.was_active::int - r.moved_in::int"))
+
+
+@kpi(
+    name="Customer churn",
+    family=Family.GROWTH,
+    unit=Unit.PERCENT,
+    good=Good.DOWN,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=SPLITS,
+    sources="SAFE, BluSynergy; churn of customers at the start of the period as ChartMogul and Recurly",
+    headline=2,
+)
+def churn_customer() -> Shape:
+    """Customers lost in the month ÷ customers active at its start.
+
+    No customer at the start: n/a. Joined and left inside the month is left out of both. A quarter is counted on its
+    own sets, not added up from months; five per cent a month is 46 per cent a year, not sixty.
+    """
+    return movement(Part(CUSTOMERS, LOST), Part(CUSTOMERS, "r.was_active::int"))

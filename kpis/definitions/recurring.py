@@ -1,0 +1,79 @@
+"""Recurring revenue and revenue per customer."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from kpis.kpi import Family, Good, Need, Part, Parts, Rollup, Shape, Unit, derived, flow, kpi, stock
+from kpis.sources import BOOK, CUSTOMERS_BY_CURRENCY, FEATURE_MONEY, MONEY
+
+
+@kpi(
+    name="Monthly recurring revenue",
+    family=Family.GROWTH,
+    unit=Unit.MONEY,
+    good=Good.UP,
+    rollup=Rollup.LAST,
+    version=1,
+    by=(*BOOK, "feature"),
+    sources="BluSynergy, Datagate",
+    headline=1,
+)
+def mrr() -> Shape:
+    """Σ of quantity × price less discount, per month, of the recurring features active on the last day of the month.
+
+    A quarter's price is divided by 3, a year's by 12. The customer's own price stands before the list price of that
+    day. Excluding VAT, usage and one-off charges; features given free count 0; suspended services stay in. A feature
+    that starts in the month counts with its full monthly price. Per currency, never added across.
+    """
+    return stock(Part(FEATURE_MONEY, "r.mrr"))
+
+
+@kpi(
+    name="Revenue per customer",
+    family=Family.GROWTH,
+    unit=Unit.MONEY,
+    good=Good.UP,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=BOOK,
+    sources="BluSynergy; average customers as the telecom industry does",
+)
+def arpu() -> Shape:
+    """Service revenue of the month ÷ average of the customers active at its start and at its close.
+
+    Service revenue is the net of recurring, usage, pass-through and credit lines of the invoices dated in the month,
+    less what credit notes of the month take back of them; one-off and hand-entered charges are left out. A customer
+    counts under the currency it is billed in.
+    """
+    return flow(
+        Part(MONEY, "r.service_net"),
+        Part(CUSTOMERS_BY_CURRENCY, "(r.active::int + r.was_active::int) / 2.0"),
+    )
+
+
+def _growth(needed: Sequence[Parts]) -> tuple[Decimal, Decimal, Decimal]:
+    """Return (now − before) and before of a ratio given as parts, and the smaller base; no base, no growth."""
+    (top, bottom), (top_before, bottom_before) = needed
+    if not bottom or not bottom_before or bottom <= 0 or bottom_before <= 0:
+        return Decimal(0), Decimal(0), Decimal(0)
+    now, before = top / bottom, top_before / bottom_before
+    return now - before, before, min(bottom, bottom_before)
+
+
+@kpi(
+    name="Growth in revenue per customer",
+    family=Family.GROWTH,
+    unit=Unit.PERCENT,
+    good=Good.UP,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=BOOK,
+    sources="BluSynergy",
+    headline=4,
+)
+def arpu_growth() -> Shape:
+    """(Revenue per customer of the month − that of the month before) ÷ that of the month before.
+
+    n/a when there was no revenue per customer the month before: growth from nothing has no percentage.
+    """
+    return derived("flow", Need("arpu"), Need("arpu", ago=1), combine=_growth)

@@ -1,0 +1,91 @@
+"""Command kpi: figures by month, or the list of what there is; the last line on stdout is one JSON object."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from kpis.facts import months_between
+from kpis.kpi import KPIS, Kpi
+from kpis.reading import live
+from kpis.words import plain
+from resellerkpi.core.access import Role
+from resellerkpi.core.models import Reseller
+from resellerkpi.core.periods import BadPeriod, parse_month
+from resellerkpi.core.scope import Scope, current, enter
+
+
+class Command(BaseCommand):
+    """Print KPIs computed from billing's tables, month by month; months are given by name and both are included."""
+
+    help = "Print KPIs by month. A percentage is given as a ratio: 0.05 is 5 %."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("slugs", nargs="*", metavar="SLUG")
+        parser.add_argument("--list", action="store_true", help="say what KPIs there are")
+        parser.add_argument("--reseller", metavar="CODE")
+        parser.add_argument("--from", dest="first", metavar="YYYY-MM", help="first month")
+        parser.add_argument("--to", dest="last", metavar="YYYY-MM", help="last month (included)")
+        parser.add_argument("--by", default="", metavar="DIM", help="break down by a dimension")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print the list or the figures; raise CommandError with a sentence."""
+        if options["list"]:
+            answer: dict[str, Any] = {"kpis": [_described(k) for k in KPIS]}
+        else:
+            try:
+                answer = self._figures(options)
+            except (LookupError, BadPeriod) as refused:
+                raise CommandError(str(refused.args[0])) from None
+        self.stdout.write(json.dumps(answer, ensure_ascii=False))
+
+    def _figures(self, options: dict[str, Any]) -> dict[str, Any]:
+        if not (options["slugs"] and options["reseller"] and options["first"] and options["last"]):
+            raise CommandError("Say which KPIs, --reseller CODE, --from YYYY-MM and --to YYYY-MM; or --list.")
+        kpis = [KPIS.get(slug) for slug in dict.fromkeys(options["slugs"])]
+        reseller = Reseller.objects.filter(code=options["reseller"]).first()
+        if reseller is None:
+            raise CommandError(f"There is no reseller “{options['reseller']}”.")
+        first, last = (parse_month(options[name], reseller.zone) for name in ("first", "last"))
+        if last.start < first.start:
+            raise CommandError("--to must not be before --from.")
+        self.stderr.write(f"Computing {len(kpis)} KPIs of {reseller.name}, {first} to {last}.")
+        with enter(Scope.of(reseller.pk, role=Role.OWNER, why="command kpi")):
+            found = _grouped(kpis, reseller, months_between(first.start, last.start), options["by"])
+        return {
+            "reseller": reseller.code,
+            "from": first.start.isoformat(),
+            "until": last.end.isoformat(),
+            "by": options["by"],
+            "kpis": found,
+        }
+
+
+def _grouped(kpis: list[Kpi], reseller: Reseller, months: list[Any], by: str) -> list[dict[str, Any]]:
+    """Compute KPIs together where they share the dimension; each keeps its place."""
+    now = timezone.now()
+    named = {k.slug: k.dimension(by) if by else "" for k in kpis}
+    points: dict[str, Any] = {}
+    for dimension in dict.fromkeys(named.values()):
+        alike = [k for k in kpis if named[k.slug] == dimension]
+        points |= live(alike, reseller, current(), months, now, dimension)
+    return [
+        {"slug": k.slug, "name": k.name, "unit": k.unit.value, "rows": [plain(k, p) for p in points[k.slug]]}
+        for k in kpis
+    ]
+
+
+def _described(kpi: Kpi) -> dict[str, Any]:
+    return {
+        "slug": kpi.slug,
+        "name": kpi.name,
+        "unit": kpi.unit.value,
+        "good": kpi.good.value,
+        "family": kpi.family.value,
+        "dimensions": list(kpi.by),
+        "version": kpi.version,
+        "formula": " ".join(kpi.formula.split()),
+    }

@@ -1,0 +1,114 @@
+"""Where figures come from: snapshots for a whole reseller, facts for a dealer, billing's tables for the rest."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from kpis.compute import Asked, Figures, compute, observed_months
+from kpis.facts import months_between
+from kpis.kpi import Kpi
+from kpis.models import Fill
+from kpis.series import Point, Setting, reach, roots, series
+from kpis.snapshots import read, versions
+from resellerkpi.core.models import Reseller
+from resellerkpi.core.periods import add_months, local_day
+from resellerkpi.core.scope import Scope
+
+
+@dataclass
+class Reader:
+    """Reads KPIs for one reseller as one scope may see them; remembers how far the snapshots reach."""
+
+    reseller: Reseller
+    scope: Scope
+    now: datetime
+    always_live: bool = False
+    _fill: Fill | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if not self.always_live:
+            self._fill = Fill.objects.filter(reseller=self.reseller, versions=versions()).first()
+
+    @property
+    def today(self) -> date:
+        """The reseller's local day."""
+        return local_day(self.now, self.reseller.zone)
+
+    @property
+    def as_of(self) -> datetime:
+        """When the figures were taken."""
+        return self._fill.as_of if self._fill else self.now
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the scope sees some customers only."""
+        return bool(self.scope.dealer_id or self.scope.customer_id)
+
+    def visible(self, kpis: Iterable[Kpi]) -> list[Kpi]:
+        """Return the KPIs the scope may see: by capability, and for a dealer only those of customers."""
+        return [
+            k
+            for k in kpis
+            if (k.needs is None or self.scope.can(k.needs))
+            and (not self.is_part or all(root.of_customers for root in roots([k])))
+        ]
+
+    def last_months(self, count: int) -> list[date]:
+        """Return the last months up to the open one."""
+        return months_between(add_months(self.today.replace(day=1), 1 - count), self.today)
+
+    def points(
+        self, kpis: Sequence[Kpi], months: Sequence[date], dimensions: Sequence[str] = ("",)
+    ) -> dict[str, dict[str, list[Point]]]:
+        """Return for each KPI and dimension asked the points of every key, currency and month."""
+        months = [m for m in months if m <= self.today]
+        if not months or not kpis:
+            return {k.slug: {d: [] for d in dimensions} for k in kpis}
+        figures = self._figures(kpis, months, dimensions)
+        metrics = {k.shape.observed for k in kpis if k.shape.observed}
+        setting = Setting(self.today, self.reseller.currency, observed_months(self.reseller.pk, metrics))
+        return {
+            k.slug: {d: series(k, figures, months, setting, d) for d in dimensions if not d or d in k.by}
+            for k in kpis
+        }
+
+    def _figures(
+        self, kpis: Sequence[Kpi], months: Sequence[date], dimensions: Sequence[str]
+    ) -> dict[str, Figures]:
+        early = add_months(min(months), -reach(kpis))
+        span = months_between(early, max(months))
+        needed = roots(kpis)
+        if self._fill and not self.is_part and self._fill.last_month >= max(months):
+            return read(needed, span, dimensions)
+        asked = Asked.months(
+            self.reseller.pk,
+            span,
+            self.today,
+            dealer_id=self.scope.dealer_id,
+            customer_id=self.scope.customer_id,
+            from_store=self._reaches(max(months)),
+        )
+        return compute(needed, asked, dimensions)
+
+    def _reaches(self, last: date) -> bool:
+        return self._fill is not None and self._fill.last_month >= last
+
+    def closes(self, month: date) -> Asked:
+        """Return what to ask for to see the customers behind a figure of a month."""
+        return Asked.months(
+            self.reseller.pk,
+            [month],
+            self.today,
+            dealer_id=self.scope.dealer_id,
+            customer_id=self.scope.customer_id,
+            from_store=self._reaches(month) and self._fill is not None and month >= self._fill.first_month,
+        )
+
+
+def live(
+    kpis: Sequence[Kpi], reseller: Reseller, scope: Scope, months: Sequence[date], now: datetime, by: str = ""
+) -> dict[str, list[Point]]:
+    """Return KPIs computed from billing's tables now, nothing stored: the total, or the rows of one dimension."""
+    reader = Reader(reseller, scope, now, always_live=True)
+    found = reader.points(kpis, months, [by])
+    return {slug: points[by] for slug, points in found.items()}

@@ -1,0 +1,117 @@
+"""A KPI as months people read: values divided last, gaps filled, marks set, derived KPIs combined."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from kpis.compute import Cell, Figures
+from kpis.facts import months_between
+from kpis.kpi import KPIS, Kpi, Need, Parts, Unit
+from resellerkpi.core.periods import add_months
+
+SMALL_BASE = 20
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A KPI in one month, for one key of a dimension and one currency; `value` is None when there is none."""
+
+    month: date
+    key: str
+    currency: str
+    numerator: Decimal | None
+    denominator: Decimal | None
+    marks: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> Decimal | None:
+        """The figure: a ratio of sums, None when the base is zero or less."""
+        if self.numerator is None or self.denominator is None:
+            return self.numerator
+        return self.numerator / self.denominator if self.denominator > 0 else None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What marks and gaps need to know: the reseller's today and currency, and when each metric was observed."""
+
+    today: date
+    currency: str
+    observed: Mapping[str, set[date]]
+
+
+def roots(kpis: Sequence[Kpi]) -> list[Kpi]:
+    """Return the KPIs whose parts are needed: themselves, or what derived ones are made from."""
+    found: dict[str, Kpi] = {}
+    for kpi in kpis:
+        for slug in [n.slug for n in kpi.shape.needs] or [kpi.slug]:
+            found[slug] = KPIS.get(slug)
+    return list(found.values())
+
+
+def reach(kpis: Sequence[Kpi]) -> int:
+    """Return how many months before the first one are needed."""
+    return max((n.ago + n.months - 1 for kpi in kpis for n in kpi.shape.needs), default=0)
+
+
+def series(
+    kpi: Kpi, figures: Mapping[str, Figures], months: Sequence[date], setting: Setting, dimension: str = ""
+) -> list[Point]:
+    """Return a point per month for each key and currency found in the months, in order; at least one for the total."""
+    found = _lines(kpi, figures, months, dimension)
+    points: list[Point] = []
+    for key, currency in found or ([("", _default(kpi, setting))] if not dimension else []):
+        points += [_point(kpi, figures, Cell(dimension, key, month, currency), setting) for month in months]
+    return points
+
+
+def _default(kpi: Kpi, setting: Setting) -> str:
+    return setting.currency if kpi.unit is Unit.MONEY else ""
+
+
+def _lines(
+    kpi: Kpi, figures: Mapping[str, Figures], months: Sequence[date], dimension: str
+) -> list[tuple[str, str]]:
+    """Return the (key, currency) pairs that occur; a derived KPI takes those of the first it needs."""
+    slug, early = (kpi.shape.needs[0].slug, reach([kpi])) if kpi.shape.needs else (kpi.slug, 0)
+    span = set(months_between(add_months(min(months), -early), max(months))) if months else set()
+    cells = figures.get(slug, {})
+    return sorted({(c.key, c.currency) for c in cells if c.dimension == dimension and c.month in span})
+
+
+def _point(kpi: Kpi, figures: Mapping[str, Figures], cell: Cell, setting: Setting) -> Point:
+    if kpi.shape.observed and cell.month not in setting.observed.get(kpi.shape.observed, set()):
+        return Point(
+            cell.month, cell.key, cell.currency, None, None, ("needs_data", *_open(cell.month, setting))
+        )
+    if kpi.shape.combine:
+        top, bottom, base = kpi.shape.combine([_needed(figures, need, cell) for need in kpi.shape.needs])
+    else:
+        top, below = figures.get(kpi.slug, {}).get(cell, (ZERO, ZERO if kpi.is_ratio else None))
+        if below is None:
+            return Point(cell.month, cell.key, cell.currency, top, None, _open(cell.month, setting))
+        bottom = base = below
+    marks = _open(cell.month, setting)
+    if bottom <= 0:
+        marks = ("no_base" if bottom == 0 else "negative_base", *marks)
+    elif kpi.small_base and base < SMALL_BASE:
+        marks = ("small_base", *marks)
+    return Point(cell.month, cell.key, cell.currency, top, bottom, marks)
+
+
+def _needed(figures: Mapping[str, Figures], need: Need, cell: Cell) -> Parts:
+    """Sum another KPI's parts over the months needed; a count serves every currency."""
+    top, bottom = ZERO, ZERO
+    last = add_months(cell.month, -need.ago)
+    cells = figures.get(need.slug, {})
+    for month in months_between(add_months(last, 1 - need.months), last):
+        parts = cells.get(cell._replace(month=month)) or cells.get(cell._replace(month=month, currency=""))
+        if parts:
+            top, bottom = top + parts[0], bottom + (parts[1] or ZERO)
+    return top, bottom
+
+
+def _open(month: date, setting: Setting) -> tuple[str, ...]:
+    return ("open",) if add_months(month, 1) - timedelta(days=1) >= setting.today else ()

@@ -1,0 +1,111 @@
+"""Figures and marks in words: for pages, exports and the command."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from babel.numbers import get_currency_symbol
+
+from kpis.compare import Delta
+from kpis.kpi import Kpi, Unit
+from kpis.series import Point
+from resellerkpi.core.columns import LOCALE, figure
+from resellerkpi.core.money import places, quantise, round_half_up
+
+SPACE = "\N{NO-BREAK SPACE}"
+NOT_AVAILABLE = "n/a"
+MARKS = {
+    "open": "Month still open",
+    "small_base": "Small base: fewer than 20",
+    "needs_data": "Needs data",
+    "no_base": "n/a: nothing to divide by",
+    "negative_base": "n/a: the base is negative",
+}
+BUCKETS = {
+    "not_due": "Not due",
+    "1-30": "1–30 days",
+    "31-60": "31–60 days",
+    "61-90": "61–90 days",
+    "91+": "91 days or more",
+}
+DIMENSIONS = {
+    "status": "Status",
+    "dealer": "Dealer",
+    "segment": "Segment",
+    "client_type": "Client type",
+    "campaign": "Campaign",
+    "bucket": "Age",
+    "method": "Payment method",
+    "number_type": "Number type",
+    "feature": "Feature",
+}
+_DECIMALS = {Unit.COUNT: 0, Unit.PERCENT: 1, Unit.RATIO: 2, Unit.MONTHS: 1, Unit.DAYS: 1}
+
+
+def shown(kpi: Kpi, value: Decimal | None, currency: str = "") -> str:
+    """Return a figure as people read it, with its unit; "n/a" when there is none."""
+    if value is None:
+        return NOT_AVAILABLE
+    if kpi.unit is Unit.MONEY:
+        return money(value, currency)
+    if kpi.unit is Unit.PERCENT:
+        return f"{figure(value * 100, 1)}{SPACE}%"
+    unit = {Unit.MONTHS: f"{SPACE}months", Unit.DAYS: f"{SPACE}days"}.get(kpi.unit, "")
+    return f"{figure(value, _DECIMALS[kpi.unit])}{unit}"
+
+
+def money(value: Decimal, currency: str) -> str:
+    """Return an amount with its currency: £ for pounds, the code where there is no sign."""
+    decimals = places(currency or "GBP")
+    sign = get_currency_symbol(currency, locale=LOCALE) if currency else ""
+    text = figure(value, decimals)
+    return (
+        f"{sign}{text}"
+        if len(sign) == 1 and not text.startswith("\N{MINUS SIGN}")
+        else f"{text}{SPACE}{currency}"
+    )
+
+
+def changed(kpi: Kpi, delta: Delta, currency: str = "") -> str:
+    """Return a change as people read it: amount and per cent, or percentage points."""
+    sign = "+" if delta.change > 0 else ""
+    if kpi.unit is Unit.PERCENT:
+        return f"{sign}{figure(delta.change, 1)}{SPACE}pp"
+    amount = sign + shown(kpi, delta.change, currency)
+    growth = "" if delta.growth is None else f" ({sign}{figure(delta.growth * 100, 1)}{SPACE}%)"
+    return amount + growth
+
+
+def month(first: date) -> str:
+    """Return a month as "Nov 2026"."""
+    return f"{first:%b %Y}"
+
+
+def plain(kpi: Kpi, point: Point) -> dict[str, Any]:
+    """Return a point for JSON: counts as numbers, money in the currency's places, other figures to six places."""
+    value = point.value
+    if value is None:
+        text: Any = None
+    elif kpi.unit is Unit.COUNT:
+        text = int(value) if value == value.to_integral_value() else str(round_half_up(value, 6))
+    elif kpi.unit is Unit.MONEY:
+        text = format(quantise(value, point.currency or "GBP"), "f")
+    else:
+        text = format(round_half_up(value, 6).normalize() + Decimal(0), "f")
+    return {
+        "month": f"{point.month:%Y-%m}",
+        "key": point.key,
+        "currency": point.currency,
+        "value": text,
+        "numerator": exact(point.numerator),
+        "denominator": exact(point.denominator),
+        "marks": list(point.marks),
+    }
+
+
+def exact(value: Decimal | None) -> str | None:
+    """Return a part as an exact string without needless zeros."""
+    if value is None:
+        return None
+    rounded = round_half_up(value, 6)
+    return format(rounded.normalize() + Decimal(0), "f") if rounded else "0"
