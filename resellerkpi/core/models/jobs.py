@@ -39,6 +39,9 @@ class Job(TenantModel):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
+    dealer_path = ""
+    customer_path = ""
+
     class Meta:
         indexes = [models.Index(fields=["reseller", "-created_at"], name="job_reseller_created")]
 

@@ -1,0 +1,139 @@
+"""The side bar of eight, each with its pages; a person sees what the role includes."""
+
+from dataclasses import dataclass
+
+from django.urls import NoReverseMatch, reverse
+
+from resellerkpi.core.access import Capability
+from resellerkpi.core.scope import Scope
+
+_C = Capability
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page in the menu: label, url name and what it needs."""
+
+    label: str
+    url: str
+    needs: Capability
+
+
+@dataclass(frozen=True)
+class Section:
+    """One of the eight places of the side bar with its pages; the first page it may show is where it leads."""
+
+    label: str
+    icon: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class MenuEntry:
+    """A page as shown: label, address, whether it is the one being read."""
+
+    label: str
+    url: str
+    here: bool
+
+
+@dataclass(frozen=True)
+class MenuSection:
+    """A place as shown: its pages are listed while one of them is being read."""
+
+    label: str
+    icon: str
+    url: str
+    here: bool
+    entries: tuple[MenuEntry, ...]
+
+
+SECTIONS: tuple[Section, ...] = (
+    Section("Overview", "overview", (Entry("Overview", "overview", _C.VIEW_KPIS),)),
+    Section("KPIs", "kpis", (Entry("All KPIs", "kpi-list", _C.VIEW_KPIS),)),
+    Section(
+        "Customers",
+        "customers",
+        (
+            Entry("Customers", "customer-list", _C.VIEW_BOOK),
+            Entry("Numbers", "number-list", _C.VIEW_BOOK),
+            Entry("Features", "feature-list", _C.VIEW_BOOK),
+            Entry("Dealers", "dealer-list", _C.VIEW_BOOK),
+        ),
+    ),
+    Section(
+        "Usage",
+        "usage",
+        (
+            Entry("Call files", "cdr-file-list", _C.VIEW_USAGE),
+            Entry("Calls", "call-list", _C.VIEW_USAGE),
+            Entry("Billing errors", "billing-errors", _C.VIEW_USAGE),
+        ),
+    ),
+    Section(
+        "Pricing and suppliers",
+        "pricing",
+        (
+            Entry("Tariffs", "tariff-list", _C.VIEW_BOOK),
+            Entry("Feature types", "feature-type-list", _C.VIEW_BOOK),
+            Entry("Carriers", "carrier-list", _C.VIEW_BOOK),
+        ),
+    ),
+    Section(
+        "Billing and money",
+        "money",
+        (
+            Entry("Bill runs", "run-list", _C.VIEW_MONEY),
+            Entry("Invoices", "invoice-list", _C.VIEW_MONEY),
+            Entry("Credit notes", "credit-note-list", _C.VIEW_MONEY),
+            Entry("Payments", "payment-list", _C.VIEW_MONEY),
+            Entry("Aged debt", "aged-debt", _C.VIEW_MONEY),
+        ),
+    ),
+    Section("Reports", "reports", (Entry("All reports", "report-list", _C.RUN_REPORTS),)),
+    Section("Review", "review", (Entry("This month", "review", _C.VIEW_KPIS),)),
+)
+
+
+def menu(scope: Scope, path: str) -> list[MenuSection]:
+    """Return the places and pages the scope's holder may open, marking the one at `path`."""
+    places = []
+    for section in SECTIONS:
+        pages = [(e, url) for e in section.entries if scope.can(e.needs) and (url := address(e.url))]
+        if not pages:
+            continue
+        here = _nearest(path, [url for _, url in pages])
+        entries = tuple(MenuEntry(e.label, url, url == here) for e, url in pages)
+        places.append(MenuSection(section.label, section.icon, pages[0][1], bool(here), entries))
+    return _only_deepest(places)
+
+
+def home(scope: Scope) -> str:
+    """Return the first page a person may open, "" for nobody's."""
+    places = menu(scope, "")
+    return places[0].url if places else ""
+
+
+def address(name: str) -> str:
+    """Return the address of a menu page, "" for a place whose pages are not in this release."""
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""
+
+
+def _nearest(path: str, urls: list[str]) -> str:
+    matching = [u for u in urls if path == u or (u != "/" and path.startswith(u))]
+    return max(matching, key=len, default="")
+
+
+def _only_deepest(places: list[MenuSection]) -> list[MenuSection]:
+    """Leave the mark on one place only: of nested addresses (/usage/, /usage/calls/) the deepest wins."""
+    marked = [(len(e.url), s.label) for s in places for e in s.entries if e.here]
+    best = max(marked, default=(0, ""))[1]
+    return [s if s.label == best or not s.here else _unmarked(s) for s in places]
+
+
+def _unmarked(place: MenuSection) -> MenuSection:
+    entries = tuple(MenuEntry(e.label, e.url, False) for e in place.entries)
+    return MenuSection(place.label, place.icon, place.url, False, entries)
