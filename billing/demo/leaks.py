@@ -55,8 +55,8 @@ class Planted:
         self, check: str, subject: str, since: date, per_month: Decimal, to_date: Decimal, why: str
     ) -> None:
         """Add a finding; amounts are rounded half-up to the penny."""
-        money = [amount.quantize(PENNY, ROUND_HALF_UP) for amount in (per_month, to_date)]
-        self.findings.append(Finding(check, subject, f"{since:%Y-%m}", *money, why))
+        monthly, so_far = (amount.quantize(PENNY, ROUND_HALF_UP) for amount in (per_month, to_date))
+        self.findings.append(Finding(check, subject, f"{since:%Y-%m}", monthly, so_far, why))
 
 
 def list_price(code: str, day: date, calendar: Calendar) -> Decimal:

@@ -1,0 +1,68 @@
+"""What billing cannot know, for the demo: marketing spend and response per campaign, visits, leads, support."""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from random import Random
+
+from billing.demo.plan import CustomerPlan
+from billing.demo.shape import Calendar, House, stream
+from billing.demo.words import CAMPAIGNS
+from billing.models import Observation
+from resellerkpi.core.models import Reseller
+
+SOURCES = (("organic", 900), ("paid search", 420), ("referral", 160), ("direct", 510))
+#: Monthly spend per campaign in pounds; those that cost only in some months name them.
+SPEND = {
+    "Web search": (620, range(1, 13)),
+    "Spring mailing": (1450, (3, 4)),
+    "Trade fair": (2900, (10,)),
+    "Referral scheme": (140, range(1, 13)),
+    "Local radio": (980, (1, 2, 9)),
+}
+
+
+def store_observations(
+    reseller: Reseller, house: House, calendar: Calendar, plans: list[CustomerPlan], seed: int
+) -> int:
+    """Write the observations of every month; return how many."""
+    random = stream(seed, house.code, "observations")
+    rows = [
+        Observation(
+            reseller=reseller,
+            metric=metric,
+            date=day,
+            dimension=dimension,
+            key=key,
+            value=value,
+            currency="GBP" if metric.endswith(("spend", "cost")) else "",
+        )
+        for index, month in enumerate(calendar.months)
+        for metric, day, dimension, key, value in _month(random, house, index, month, plans)
+    ]
+    Observation.objects.bulk_create(rows, batch_size=2000)
+    return len(rows)
+
+
+def _month(
+    random: Random, house: House, index: int, month: date, plans: list[CustomerPlan]
+) -> Iterator[tuple[str, date, str, str, Decimal]]:
+    scale = Decimal(house.size.customers) / 238
+    for campaign, (spend, months) in SPEND.items():
+        if month.month in months:
+            noise = Decimal(random.randint(88, 115)) / 100
+            value = (Decimal(spend) * scale * noise).quantize(Decimal("0.01"))
+            yield "marketing_spend", month, "campaign", campaign, value
+            yield "impressions", month, "campaign", campaign, Decimal(int(value) * random.randint(35, 60))
+            yield "clicks", month, "campaign", campaign, Decimal(int(value) // random.randint(2, 4))
+    for source, visits in SOURCES:
+        seen = int(visits * (100 + 2 * index) * random.randint(85, 115) / 10_000)
+        yield "visits", month, "source", source, Decimal(seen)
+    won = [plan for plan in plans if plan.start.replace(day=1) == month]
+    for campaign in CAMPAIGNS:
+        mine = sum(plan.campaign == campaign for plan in won)
+        leads = mine * random.randint(3, 6) + random.randint(0, 2)
+        if leads:
+            yield "leads", month, "campaign", campaign, Decimal(leads)
+    yield "support_contacts", month, "", "", Decimal(int(scale * random.randint(95, 140)) + 1)
+    yield "operating_cost", month, "", "", Decimal(int(scale * random.randint(5200, 6100)) + 400)
