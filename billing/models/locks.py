@@ -4,6 +4,7 @@ from django.db import connection
 
 USAGE = 7303
 MONEY = 7304
+BOOK = 7305
 
 
 def share_usage(reseller_id: int) -> None:
@@ -19,6 +20,11 @@ def hold_usage(reseller_id: int) -> None:
 def hold_money(reseller_id: int) -> None:
     """Taken by whatever writes charges, payments, credit notes or allocations: one at a time."""
     _run("SELECT pg_advisory_xact_lock(%s, %s)", MONEY, reseller_id)
+
+
+def hold_book(reseller_id: int) -> None:
+    """Taken by whatever loads a list of the book or a deck: what one file was checked against then still holds."""
+    _run("SELECT pg_advisory_xact_lock(%s, %s)", BOOK, reseller_id)
 
 
 def _run(sql: str, lock: int, reseller_id: int) -> None:

@@ -1,0 +1,1 @@
+"""Rate decks: read by declared fields, checked for what suppliers get wrong, compared with the tariff, loaded."""
