@@ -1,0 +1,123 @@
+"""Charts of a run: its presets, or any chart of its columns, summed from the frozen rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal as D
+from typing import Any
+
+from babel.dates import format_date
+
+from reports.frozen import Frozen
+from reports.report import Preset
+from resellerkpi.core.chartspec import Bar, Chart, Line, Stack
+from resellerkpi.core.columns import LOCALE, Column, Date, DateTime, Decimal, Int, Minutes, Money, Text
+
+TYPES: dict[str, type[Chart]] = {"bar": Bar, "line": Line, "stack": Stack}
+MOST_BARS = 20
+COUNT = Int(name="rows", label="Rows")
+
+
+class Month(Date):
+    """A calendar month by its first day."""
+
+    def display(self, row: Mapping[str, Any]) -> str:
+        """Return "Nov 2026"."""
+        value = self.value(row)
+        return super().display(row) if value is None else format_date(value, "MMM y", locale=LOCALE)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart with its numbers and what was left out of it."""
+
+    chart: Chart
+    rows: list[dict[str, Any]]
+    columns: list[Column]
+    note: str = ""
+
+
+def measures(columns: Sequence[Column]) -> list[Column]:
+    """Return what can be summed and drawn: numbers, and the count of rows."""
+    return [*(c for c in columns if isinstance(c, Int | Decimal | Money | Minutes) and not c.hidden), COUNT]
+
+
+def dimensions(columns: Sequence[Column]) -> list[Column]:
+    """Return what a chart can be drawn over."""
+    return [c for c in columns if c.align == "left" and not c.hidden]
+
+
+def chosen(query: Mapping[str, str], presets: Sequence[Preset], columns: Sequence[Column]) -> Preset | None:
+    """Return the chart an address asks for: `chart=<preset>` or `chart=blank` with type, x, y and series."""
+    wanted = query.get("chart", "")
+    found = next((p for p in presets if p.slug == wanted), None)
+    if found is not None:
+        return found if drawable(found, columns) else None
+    over, drawn = dimensions(columns), measures(columns)
+    if wanted != "blank" or not over:
+        return None
+    x = _named(over, query.get("x", "")) or over[0]
+    y = _named(drawn, query.get("y", "")) or drawn[0]
+    series = _named(over, query.get("series", ""))
+    kind = TYPES.get(query.get("type", ""), Bar)
+    by = series.name if series and series.name != x.name else ""
+    title = f"{y.title} by {x.title.lower()}"
+    return Preset("blank", kind(x=x.name, y=(y.name,), series=by, title=title))
+
+
+def drawable(preset: Preset, columns: Sequence[Column]) -> bool:
+    """Say whether every column of a chart is shown."""
+    names = {c.name for c in columns} | {COUNT.name}
+    return {preset.chart.x, *preset.chart.y, *filter(None, [preset.chart.series])} <= names
+
+
+def _named(columns: Sequence[Column], name: str) -> Column | None:
+    return next((c for c in columns if c.name == name), None)
+
+
+def draw(preset: Preset, frozen: Frozen, columns: Sequence[Column], *, days: int) -> Drawing:
+    """Sum the frozen rows into a chart's points; amounts of two currencies are never added."""
+    chart, by_name = preset.chart, {c.name: c for c in [*columns, COUNT]}
+    x, ys = by_name[chart.x], [by_name[name] for name in chart.y]
+    grain = (preset.grain or ("month" if days > 62 else "day")) if isinstance(x, Date | DateTime) else ""
+    currency = next((y.currency for y in ys if isinstance(y, Money) and not y.currency.startswith("=")), "")
+    by = {name: grain if name == chart.x else "" for name in (chart.x, chart.series, currency) if name}
+    rows = frozen.summed(by, [y.name for y in ys])
+    if currency and len({row[currency] for row in rows}) > 1:
+        chart = _per_currency(chart, rows, currency)
+    rows, note = _arranged(rows, chart, dated=bool(grain))
+    for row in rows:
+        if not grain:
+            row[chart.x] = x.display(row)
+    shown: Column = Month(name=x.name, label="Month") if grain == "month" else replace(x, url="")
+    shown = shown if grain else Text(name=x.name, label=x.title)
+    split = [Text(name=chart.series, label=_title(by_name, chart.series))] if chart.series else []
+    money = [Text(name=currency, label="Currency")] if currency and chart.series != currency else []
+    return Drawing(chart, rows, [shown, *split, *ys, *money], note)
+
+
+def _title(by_name: Mapping[str, Column], name: str) -> str:
+    return by_name[name].title if name in by_name else name.capitalize()
+
+
+def _per_currency(chart: Chart, rows: list[dict[str, Any]], currency: str) -> Chart:
+    """Split the series by currency."""
+    if chart.series and chart.series != currency:
+        for row in rows:
+            row[chart.series] = f"{row[chart.series]} ({row[currency]})"
+        return chart
+    return replace(chart, y=chart.y[:1], series=currency)
+
+
+def _arranged(rows: list[dict[str, Any]], chart: Chart, *, dated: bool) -> tuple[list[dict[str, Any]], str]:
+    """Put dates in order; keep the largest of anything else."""
+    if dated:
+        kept = [row for row in rows if row[chart.x] is not None]
+        return sorted(kept, key=lambda row: (row[chart.x], str(row.get(chart.series)))), ""
+    sizes: dict[Any, D] = {}
+    for row in rows:
+        sizes[row[chart.x]] = sizes.get(row[chart.x], D(0)) + abs(D(row[chart.y[0]] or 0))
+    ranked = sorted(sizes, key=lambda x: (-sizes[x], str(x)))
+    largest = {x: at for at, x in enumerate(ranked[:MOST_BARS])}
+    kept = [row for row in rows if row[chart.x] in largest]
+    kept.sort(key=lambda row: (largest[row[chart.x]], str(row.get(chart.series))))
+    return kept, f"The {MOST_BARS} largest of {len(ranked):,}." if len(ranked) > MOST_BARS else ""

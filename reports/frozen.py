@@ -1,0 +1,188 @@
+"""Frozen rows on disk: one Parquet file per run, typed, read page by page in any order.
+
+Decimals are kept as text, exactly as they were; sorting and summing cast them to 38-digit decimals.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal as D
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from resellerkpi.core.columns import Column, Date, DateTime, Flag, Int, Minutes, Money, Number, Percent, Row
+
+GROUP_ROWS = 5_000
+EXACT = pa.decimal128(38, 10)
+INT, DAY, TRUTH, WORDS = pa.int64(), pa.date32(), pa.bool_(), pa.string()
+AMOUNT = b"amount"
+
+
+class Inexact(TypeError):
+    """Raised when a report hands a binary float: a defect of the report."""
+
+
+def fields_of(columns: Iterable[Column], zone: str) -> pa.Schema:
+    """Return what a row of these columns keeps: values, parts of ratios, currencies, ids behind links."""
+    found: dict[str, pa.Field] = {}
+    for column in columns:
+        if isinstance(column, Percent) and column.parts:
+            for part in column.parts:
+                found.setdefault(part, _amount(part))
+            continue
+        found[column.name] = _field(column, zone)
+        if isinstance(column, Money) and not column.currency.startswith("="):
+            found.setdefault(column.currency, pa.field(column.currency, WORDS))
+        if column.url:
+            found.setdefault(f"{column.name}_id", pa.field(f"{column.name}_id", INT))
+    return pa.schema(list(found.values()))
+
+
+def _amount(name: str) -> pa.Field:
+    return pa.field(name, WORDS, metadata={AMOUNT: b"1"})
+
+
+def _field(column: Column, zone: str) -> pa.Field:
+    if isinstance(column, Int | Minutes):
+        return pa.field(column.name, INT)
+    if isinstance(column, Number):
+        return _amount(column.name)
+    kinds = ((Date, DAY), (Flag, TRUTH), (DateTime, pa.timestamp("us", tz=zone)))
+    return pa.field(column.name, next((t for kind, t in kinds if isinstance(column, kind)), WORDS))
+
+
+class Freezer:
+    """Writes rows to a file in groups while they pass through."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.schema, self.count = schema, 0
+        self._amounts = {f.name for f in schema if _is_amount(f)}
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+
+    def __enter__(self) -> Self:
+        """Start writing."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self._writer.close()
+
+    def passing(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield each row as it will be read back, after it was taken down."""
+        held: list[dict[str, Any]] = []
+        for row in rows:
+            kept = {name: self._kept(name, row.get(name)) for name in self.schema.names}
+            held.append(kept)
+            self.count += 1
+            if len(held) == GROUP_ROWS:
+                self._write(held)
+                held = []
+            yield row
+        if held or not self.count:
+            self._write(held)
+
+    def _kept(self, name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        if isinstance(value, float):
+            raise Inexact(f"“{name}” is a binary float; give a Decimal.")
+        if name in self._amounts:
+            return format(D(value), "f")
+        return str(value) if self.schema.field(name).type == WORDS else value
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        self._writer.write_table(pa.Table.from_pylist(rows, schema=self.schema), row_group_size=GROUP_ROWS)
+
+
+def _is_amount(field: pa.Field) -> bool:
+    return AMOUNT in (field.metadata or {})
+
+
+class Frozen:
+    """The frozen rows of a run."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = pq.ParquetFile(path)
+        self.schema: pa.Schema = self._file.schema_arrow
+        self.count: int = self._file.metadata.num_rows
+        self._zones = {f.name: f.type.tz for f in self.schema if pa.types.is_timestamp(f.type)}
+
+    @cached_property
+    def _amounts(self) -> list[str]:
+        return [f.name for f in self.schema if _is_amount(f)]
+
+    def order(self, column: Column, *, descending: bool) -> Sequence[int]:
+        """Return row positions sorted by a column, empty values last, equal ones as they were."""
+        key = self._key(column)
+        table = pa.table({"key": key, "at": pa.array(range(self.count), pa.int64())})
+        options = [("key", "descending" if descending else "ascending"), ("at", "ascending")]
+        found: list[int] = pc.sort_indices(table, sort_keys=options).to_pylist()
+        return found
+
+    def _key(self, column: Column) -> Any:
+        if isinstance(column, Percent) and column.parts:
+            top, bottom = (pc.cast(self._exact(part), pa.float64()) for part in column.parts)
+            return pc.divide(top, pc.if_else(pc.equal(bottom, 0), None, bottom))
+        if column.name in self._amounts:
+            return self._exact(column.name)
+        values = self._file.read(columns=[column.name]).column(0)
+        return pc.utf8_lower(values) if values.type == WORDS else values
+
+    def _exact(self, name: str) -> Any:
+        return pc.cast(self._file.read(columns=[name]).column(0), EXACT)
+
+    def rows(
+        self, *, start: int = 0, stop: int | None = None, order: Sequence[int] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rows from `start` to `stop` of an order (as frozen when None), reading only their groups."""
+        stop = self.count if stop is None else min(stop, self.count)
+        if order is not None:
+            yield from self._picked(order[start:stop])
+            return
+        for group in range(start // GROUP_ROWS, -(-stop // GROUP_ROWS)):
+            first = group * GROUP_ROWS
+            table = self._file.read_row_group(group)
+            yield from self._typed(table.slice(max(start - first, 0), stop - max(start, first)))
+
+    def _picked(self, wanted: Sequence[int]) -> Iterator[dict[str, Any]]:
+        groups = sorted({at // GROUP_ROWS for at in wanted})
+        first = {group: index * GROUP_ROWS for index, group in enumerate(groups)}
+        held = self._file.read_row_groups(groups)
+        for at in range(0, len(wanted), GROUP_ROWS):
+            places = [first[w // GROUP_ROWS] + w % GROUP_ROWS for w in wanted[at : at + GROUP_ROWS]]
+            yield from self._typed(held.take(pa.array(places, INT)))
+
+    def _typed(self, table: pa.Table) -> Iterator[dict[str, Any]]:
+        for row in table.to_pylist():
+            for name in self._amounts:
+                if row[name] is not None:
+                    row[name] = D(row[name])
+            yield row
+
+    def summed(self, by: Mapping[str, str], names: Sequence[str]) -> list[dict[str, Any]]:
+        """Return exact sums by fields; a dated field falls into its grain ("month"…, "" as it is)."""
+        table = self._file.read(columns=[*by, *names])
+        keys = {name: _bucket(table.column(name), grain) for name, grain in by.items()}
+        values = {name: self._summand(table, name) for name in names}
+        grouped = pa.table({**keys, **values}).group_by(list(keys)).aggregate([(n, "sum") for n in values])
+        return [
+            {k.removesuffix("_sum") if k not in keys else k: v for k, v in row.items()}
+            for row in grouped.to_pylist()
+        ]
+
+    def _summand(self, table: pa.Table, name: str) -> Any:
+        return pc.cast(table.column(name), EXACT) if name in self._amounts else table.column(name)
+
+
+def _bucket(values: Any, grain: str) -> Any:
+    if pa.types.is_timestamp(values.type):
+        values = pc.local_timestamp(values)
+    elif not pa.types.is_date(values.type) or not grain:
+        return values
+    return pc.cast(pc.floor_temporal(values, unit=grain or "day"), DAY)

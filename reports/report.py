@@ -1,0 +1,91 @@
+"""A report is one class: its query form, its columns, its rows, its tie-outs; everything else is the frame's."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from reports.filters import ReportFilters
+from resellerkpi.core.access import Capability
+from resellerkpi.core.chartspec import Chart
+from resellerkpi.core.columns import Column, Row
+from resellerkpi.core.registry import Registry
+
+REPORTS: "Registry[Report]" = Registry("report")
+
+
+@dataclass(frozen=True)
+class TieOut:
+    """A total of the report beside the same figure from the books; both in the currency's units."""
+
+    name: str
+    currency: str
+    ours: Decimal
+    ledger: Decimal
+
+    @property
+    def difference(self) -> Decimal:
+        """The report's figure minus the books'."""
+        return self.ours - self.ledger
+
+    @property
+    def ok(self) -> bool:
+        """Whether they agree to the penny."""
+        return self.difference == 0
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A chart people choose by name; its `x` is a column, dated ones fall into `grain` ("" = as long as it fits)."""
+
+    slug: str
+    chart: Chart
+    grain: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name of the chart."""
+        return self.chart.title
+
+
+class Report:
+    """Base of every report: declare a slug and the frame lists, runs, freezes, shows, exports, mails and shares it.
+
+    The class docstring's first line is the purpose people read. `needs` is the capability its rows ask for. `dated`
+    names the date column that tells which days the data really cover. Raise `version` when a figure's meaning moves.
+    """
+
+    slug: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+    family: ClassVar[str] = "Other"
+    version: ClassVar[int] = 1
+    needs: ClassVar[Capability] = Capability.RUN_REPORTS
+    dated: ClassVar[str] = ""
+    columns: ClassVar[Sequence[Column]] = ()
+    charts: ClassVar[Sequence[Preset]] = ()
+
+    class Filters(ReportFilters):
+        """The interval alone."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Register a subclass that has a slug."""
+        super().__init_subclass__(**options)
+        if cls.slug:
+            REPORTS.add(cls.slug, cls())
+
+    @property
+    def purpose(self) -> str:
+        """What the report is for, in one line."""
+        return (type(self).__doc__ or "").strip().partition("\n")[0]
+
+    def shown(self, f: ReportFilters) -> Sequence[Column]:
+        """Return the columns this query asks for; all of them unless the report says otherwise."""
+        return self.columns
+
+    def rows(self, f: ReportFilters) -> Iterable[Row]:
+        """Return the rows of a query, in the scope in force: an iterable or a queryset of mappings."""
+        return ()
+
+    def tie_outs(self, f: ReportFilters, totals: Sequence[Mapping[str, Any]]) -> Sequence[TieOut]:
+        """Return the report's totals beside the books' for the same rows, one per figure and currency."""
+        return ()
