@@ -64,7 +64,14 @@ class CdrFile(TenantModel):
             models.CheckConstraint(
                 name="cdr_file_adds_up",
                 condition=Q(state="loading")
-                | Q(rows=F("rated") + F("zero") + F("excluded") + F("unpriced") + F("duplicates") + F("rejects")),
+                | Q(
+                    rows=F("rated")
+                    + F("zero")
+                    + F("excluded")
+                    + F("unpriced")
+                    + F("duplicates")
+                    + F("rejects")
+                ),
             ),
         ]
         indexes = [models.Index(fields=["reseller", "-loaded_at"], name="cdr_file_loaded")]

@@ -1,0 +1,156 @@
+"""Stores rated calls: COPY into a staging table, INSERT of what is not there yet, and what was there told by line."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pacsv
+from django.db import connection
+
+from billing.importing.records import Reject
+from billing.models import CdrFile, RatingBatch
+
+#: Columns of the chunk as they are staged: money and volume as whole numbers, ids 0 for none.
+STAGED = {
+    "started_at": "bigint",
+    "dedupe_key": "bigint",
+    "customer_id": "bigint",
+    "number_id": "bigint",
+    "rate_id": "bigint",
+    "cost_rate_id": "bigint",
+    "line": "integer",
+    "duration": "integer",
+    "billed_seconds": "integer",
+    "answered": "boolean",
+    "service": "text",
+    "direction": "text",
+    "state": "text",
+    "reason": "text",
+    "uid": "text",
+    "group_uid": "text",
+    "billed_party": "text",
+    "cli": "text",
+    "dialled": "text",
+    "charge_code": "text",
+    "destination": "text",
+    "call_class": "text",
+    "band": "text",
+    "currency": "text",
+    "cost_currency": "text",
+    "volume": "bigint",
+    "retail": "bigint",
+    "cost": "bigint",
+    "expected_cost": "bigint",
+    "surcharge": "bigint",
+}
+NULLABLE = {"cost": "has_cost", "expected_cost": "has_expected"}
+LINKS = ("customer_id", "number_id", "rate_id", "cost_rate_id")
+MONEY = ("retail", "surcharge", "cost", "expected_cost")
+STAGE = "cdr_stage"
+COPY_BLOCK = 1 << 20
+CONTENT_LOCK = 7305
+
+_TABLE = ", ".join(f"{name} {kind}" for name, kind in STAGED.items())
+
+
+def _value(name: str) -> str:
+    if name == "started_at":
+        return "to_timestamp(started_at)"
+    if name in MONEY:
+        return f"{name} * 0.00000001"
+    return "volume * 0.000001" if name == "volume" else name
+
+
+_INSERT = (
+    f"INSERT INTO billing_call (reseller_id, carrier_id, file_id, batch_id, {', '.join(STAGED)})"  # noqa: S608 - our names
+    f" SELECT %s, %s, %s, %s, {', '.join(map(_value, STAGED))} FROM {STAGE}"
+    " ON CONFLICT (reseller_id, dedupe_key, started_at) DO NOTHING"
+)
+_KEEP_REPEATED = (
+    "INSERT INTO billing_cdrreject (reseller_id, file_id, line, outcome, reason, raw)"  # noqa: S608 - our names
+    " SELECT %s, %s, stage.line, 'duplicate', left('Already loaded: line ' || call.line || CASE"
+    " WHEN call.file_id = %s THEN ' of this file' ELSE ' of ' || coalesce(file.name, 'another file') END, 200), ''"
+    f" FROM {STAGE} stage JOIN billing_call call ON call.reseller_id = %s"
+    " AND call.dedupe_key = stage.dedupe_key AND call.started_at = to_timestamp(stage.started_at)"
+    " LEFT JOIN billing_cdrfile file ON file.id = call.file_id"
+    " WHERE (call.file_id, call.line) <> (%s, stage.line)"
+)
+_KEEP_UNREAD = """
+INSERT INTO billing_cdrreject (reseller_id, file_id, line, outcome, reason, raw)
+SELECT %s, %s, line, 'error', reason, raw FROM unnest(%s::int[], %s::text[], %s::text[]) AS row (line, reason, raw)
+"""
+REASON_WIDTH, RAW_WIDTH = 200, 10_000
+
+
+def one_at_a_time(carrier_id: int) -> None:
+    """Let files of a carrier be loaded one after the other, so that equal calls in two of them meet in order."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [CONTENT_LOCK, carrier_id])
+
+
+def make_stage() -> None:
+    """Make the staging table of this transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS {STAGE} ({_TABLE}) ON COMMIT DROP")
+
+
+def make_partitions(started: "np.ndarray[Any, np.dtype[np.int64]]", made: set[date]) -> None:
+    """Make the month partitions that calls starting at these instants need; `made` remembers those seen to."""
+    months = {_month(int(day) * 86_400) for day in np.unique(started // 86_400)}
+    with connection.cursor() as cursor:
+        for month in sorted(months - made):
+            cursor.execute("SELECT make_call_partition(%s)", [month])
+    made |= months
+
+
+def _month(instant: int) -> date:
+    return datetime.fromtimestamp(instant, UTC).date().replace(day=1)
+
+
+def store(frame: pd.DataFrame, file: CdrFile, batch: RatingBatch) -> int:
+    """Add rated calls, each at most once for all files of the carrier; return how many are new.
+
+    The lines of those that were there already are kept as duplicates.
+    """
+    reseller, content = file.reseller_id, file.pk
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {STAGE}")
+        _copy(cursor, frame)
+        cursor.execute(_INSERT, [reseller, file.carrier_id, content, batch.pk])
+        new = int(cursor.rowcount)
+        if new < len(frame):
+            cursor.execute(_KEEP_REPEATED, [reseller, content, content, reseller, content])
+    return new
+
+
+def _copy(cursor: Any, frame: pd.DataFrame) -> None:
+    columns = {name: _column(frame, name) for name in STAGED}
+    out = pa.BufferOutputStream()
+    pacsv.write_csv(pa.table(columns), out, pacsv.WriteOptions(include_header=False))
+    cursor.cursor.copy_expert(
+        f"COPY {STAGE} FROM STDIN WITH (FORMAT csv)", pa.BufferReader(out.getvalue()), size=COPY_BLOCK
+    )
+
+
+def _column(frame: pd.DataFrame, name: str) -> pa.Array:
+    values = pa.Array.from_pandas(frame[name])
+    if name in LINKS:
+        ids = frame[name].to_numpy()
+        return pa.array(ids, mask=ids == 0)
+    if name in NULLABLE:
+        return pa.array(frame[name].to_numpy(), mask=~frame[NULLABLE[name]].to_numpy(dtype=bool))
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+
+
+def keep_unread(file: CdrFile, rejects: Sequence[Reject]) -> None:
+    """Keep rows that could not be read with their line, text and reason."""
+    if not rejects:
+        return
+    lines = [reject.line for reject in rejects]
+    reasons = [reject.reason[:REASON_WIDTH] for reject in rejects]
+    raws = [reject.raw[:RAW_WIDTH].replace("\x00", "") for reject in rejects]
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP_UNREAD, [file.reseller_id, file.pk, lines, reasons, raws])
