@@ -88,7 +88,11 @@ def test_in_arrears_only_ended_periods_are_charged(house: Reseller, ann: Custome
 
 @pytest.mark.parametrize(
     ("interval", "billing_day", "first_end", "amount"),
-    [("month", 15, "2026-01-15", "4.00"), ("quarter", 1, "2026-04-01", "27.56"), ("year", 31, "2026-01-31", "1.70")],
+    [
+        ("month", 15, "2026-01-15", "4.00"),
+        ("quarter", 1, "2026-04-01", "27.56"),
+        ("year", 31, "2026-01-31", "1.70"),
+    ],
 )
 def test_periods_follow_interval_and_billing_day(
     house: Reseller, interval: str, billing_day: int, first_end: str, amount: str
@@ -130,7 +134,9 @@ def test_days_without_a_price_wait_for_one(house: Reseller, ann: Customer) -> No
 
 
 def test_own_price_discount_quantity_and_cost(house: Reseller, ann: Customer) -> None:
-    have(ann, make_type(house, cost="1.5"), "2026-01-01", price=D("9.99"), discount_percent=D("15"), quantity=3)
+    have(
+        ann, make_type(house, cost="1.5"), "2026-01-01", price=D("9.99"), discount_percent=D("15"), quantity=3
+    )
     generate_charges(house, until=day("2026-01-01"))
     charge = Charge.objects.get()
     assert (charge.unit_price, charge.amount, charge.cost) == (D("8.4915"), D("25.47"), D("4.5"))

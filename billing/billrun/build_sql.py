@@ -1,0 +1,217 @@
+"""The statements that produce a run's drafts; temporary tables of the transaction carry the work from one to the next.
+
+The sum over calls reads no temporary table, so that the database may share it between its processes.
+"""
+
+from billing.models.watermarks import BILLED, JOIN_BILLED
+
+TABLES = ("account", "usage", "factor", "line", "total", "invoice", "place")
+CLEAR = [f"DROP TABLE IF EXISTS run_{name}" for name in TABLES]
+
+#: Customers of the cycle; a regular one has nothing unbilled from before the previous run's watermark.
+ACCOUNTS = """
+CREATE TEMP TABLE run_account ON COMMIT DROP AS
+SELECT customer.id AS customer_id, customer.code, customer.currency, customer.vat_rate, customer.minimum_invoice,
+    customer.on_hold, customer.status, customer.terms_days,
+    (EXISTS (SELECT FROM billing_invoice invoice WHERE invoice.reseller_id = %(reseller)s
+            AND invoice.run_id = %(previous)s AND invoice.customer_id = customer.id)
+        OR EXISTS (SELECT FROM billing_notproduced skipped WHERE skipped.reseller_id = %(reseller)s
+            AND skipped.run_id = %(previous)s AND skipped.customer_id = customer.id))
+    AND NOT EXISTS (SELECT FROM billing_notproduced skipped WHERE skipped.reseller_id = %(reseller)s
+        AND skipped.run_id = %(previous)s AND skipped.customer_id = customer.id
+        AND (skipped.reason <> 'empty' OR skipped.currency <> '')) AS regular
+FROM billing_customer customer
+WHERE customer.reseller_id = %(reseller)s AND customer.billing_cycle = %(cycle)s AND NOT customer.is_test
+"""
+
+MEMBERS = """
+SELECT coalesce(array_agg(customer_id) FILTER (WHERE regular), '{}'),
+    coalesce(array_agg(customer_id) FILTER (WHERE NOT regular), '{}')
+FROM run_account
+"""
+
+#: The earliest call rated since the previous run; a batch that does not say counts as the beginning.
+UNBILLED_SINCE = """
+SELECT min(coalesce(first_call_at, timestamptz '1970-01-01 00:00+00')) FROM billing_ratingbatch
+WHERE reseller_id = %(reseller)s AND id > %(billed_batch)s
+"""
+
+_SUM = (
+    f"WITH billed AS ({BILLED.replace('%s', '%(reseller)s')})"  # noqa: S608  our own text, no value in it
+    """
+SELECT call.customer_id, call.currency, call.number_id, call.service, call.call_class, call.cost_currency,
+    count(*) AS calls, sum(call.billed_seconds) AS seconds, sum(call.volume) AS volume, sum(call.retail) AS retail,
+    sum(coalesce(call.cost, call.expected_cost)) AS cost, min(call.started_at) AS first_at,
+    max(call.started_at) AS last_at
+FROM billing_call call
+"""
+    + JOIN_BILLED
+    + """
+WHERE call.reseller_id = %(reseller)s AND call.customer_id = ANY (%(customers)s)
+    AND call.state IN ('rated', 'zero') AND call.batch_id <= %(batch)s
+    AND call.started_at >= %(from)s AND call.started_at < %(reach)s
+    AND (billed.customer_id IS NULL OR call.batch_id > billed.usage_batch
+        OR call.started_at >= billed.usage_before)
+    AND call.started_at < greatest(%(before)s, billed.usage_before)
+GROUP BY 1, 2, 3, 4, 5, 6
+"""
+)
+
+#: Unbilled calls of some customers, summed exactly by number, kind and class.
+USAGE = f"CREATE TEMP TABLE run_usage ON COMMIT DROP AS {_SUM}"
+MORE_USAGE = f"INSERT INTO run_usage {_SUM}"
+
+FACTOR_TABLE = (
+    "CREATE TEMP TABLE run_factor (cost_currency text, currency text, factor numeric) ON COMMIT DROP"
+)
+
+PAIRS = """
+SELECT DISTINCT used.cost_currency, coalesce(nullif(used.currency, ''), account.currency)
+FROM run_usage used JOIN run_account account USING (customer_id) WHERE used.cost <> 0
+"""
+
+LINES = """
+CREATE TEMP TABLE run_line ON COMMIT DROP AS
+SELECT usage.customer_id, usage.currency, 'usage' AS kind, 4 AS rank,
+    CASE usage.service WHEN 'voice' THEN 'Calls' WHEN 'sms' THEN 'Messages' ELSE 'Data' END
+        || CASE WHEN usage.call_class = '' THEN '' ELSE ': ' || usage.call_class END AS description,
+    usage.number_id, NULL::bigint AS feature_type_id, NULL::bigint AS charge_id, usage.service, usage.call_class,
+    usage.first_day AS service_start, usage.last_day + 1 AS service_end, usage.quantity, usage.calls, usage.seconds,
+    round(usage.retail, usage.places) AS net, account.vat_rate, usage.cost
+FROM (
+    SELECT used.customer_id, coalesce(nullif(used.currency, ''), account.currency) AS currency, used.number_id,
+        used.service, used.call_class, (min(used.first_at) AT TIME ZONE %(zone)s)::date AS first_day,
+        (max(used.last_at) AT TIME ZONE %(zone)s)::date AS last_day, sum(used.calls) AS calls,
+        sum(used.seconds) AS seconds, sum(used.retail) AS retail, coalesce(sum(used.cost * factor.factor), 0) AS cost,
+        CASE used.service WHEN 'data' THEN sum(used.volume) ELSE sum(used.calls) END AS quantity,
+        CASE WHEN coalesce(nullif(used.currency, ''), account.currency) = ANY (%(whole)s) THEN 0 ELSE 2 END AS places
+    FROM run_usage used
+    JOIN run_account account USING (customer_id)
+    LEFT JOIN run_factor factor ON factor.cost_currency = used.cost_currency
+        AND factor.currency = coalesce(nullif(used.currency, ''), account.currency)
+    GROUP BY 1, 2, 3, 4, 5
+) usage
+JOIN run_account account USING (customer_id)
+UNION ALL
+SELECT charge.customer_id, charge.currency, charge.kind,
+    CASE charge.kind WHEN 'recurring' THEN 0 WHEN 'credit' THEN 1 WHEN 'one_off' THEN 2 ELSE 3 END,
+    charge.description, charge.number_id, feature.feature_type_id, charge.id, '', '', charge.service_start,
+    charge.service_end, charge.quantity, 0, 0, charge.amount, coalesce(charge.vat_rate, account.vat_rate), charge.cost
+FROM billing_charge charge
+JOIN run_account account ON account.customer_id = charge.customer_id
+LEFT JOIN billing_feature feature ON feature.id = charge.feature_id
+WHERE charge.reseller_id = %(reseller)s AND charge.invoice_line_id IS NULL AND charge.bill_date <= %(period_end)s
+"""
+
+#: One row per customer and currency with what it comes to and, if it is not to be billed, why.
+TOTALS = """
+CREATE TEMP TABLE run_total ON COMMIT DROP AS
+SELECT sums.*, sums.net + sums.vat AS gross,
+    CASE
+        WHEN sums.charges = 0 AND sums.moved = 0 THEN 'empty'
+        WHEN account.on_hold THEN 'hold'
+        WHEN sums.net + sums.vat < 0 THEN 'credit'
+        WHEN sums.currency = account.currency AND account.status <> 'ceased'
+            AND sums.net < account.minimum_invoice THEN 'minimum'
+    END AS reason
+FROM (
+    SELECT customer_id, currency, sum(net) AS net, sum(vat) AS vat, sum(cost) AS cost, sum(moved) AS moved,
+        sum(charges) AS charges
+    FROM (
+        SELECT customer_id, currency, vat_rate, sum(net) AS net, sum(cost) AS cost, sum(abs(net)) AS moved,
+            count(charge_id) AS charges,
+            round(sum(net) * vat_rate / 100, CASE WHEN currency = ANY (%(whole)s) THEN 0 ELSE 2 END) AS vat
+        FROM run_line GROUP BY customer_id, currency, vat_rate
+    ) rates
+    GROUP BY customer_id, currency
+) sums
+JOIN run_account account USING (customer_id)
+"""
+
+INVOICE_TABLE = """
+CREATE TEMP TABLE run_invoice (invoice_id bigint, customer_id bigint, currency text) ON COMMIT DROP
+"""
+
+INVOICES = """
+WITH made AS (
+    INSERT INTO billing_invoice (reseller_id, customer_id, run_id, is_opening, state, invoice_date, due_date,
+        period_start, period_end, currency, net, vat, gross, cost, usage_before, usage_batch, is_disputed)
+    SELECT %(reseller)s, total.customer_id, %(run)s, false, 'draft', %(invoice_date)s::date,
+        coalesce(%(due_date)s::date, %(invoice_date)s::date + account.terms_days), %(period_start)s, %(period_end)s,
+        total.currency, total.net, total.vat, total.gross, total.cost, greatest(%(before)s, billed.usage_before),
+        greatest(%(batch)s, billed.usage_batch), false
+    FROM run_total total
+    JOIN run_account account USING (customer_id)
+    LEFT JOIN (
+        SELECT customer_id, currency, max(usage_before) AS usage_before, max(usage_batch) AS usage_batch
+        FROM billing_invoice WHERE reseller_id = %(reseller)s AND usage_before IS NOT NULL GROUP BY 1, 2
+    ) billed ON billed.customer_id = total.customer_id AND billed.currency = total.currency
+    WHERE total.reason IS NULL
+    ORDER BY account.code, total.currency
+    RETURNING id, customer_id, currency
+)
+INSERT INTO run_invoice SELECT * FROM made
+"""
+
+PLACES = """
+CREATE TEMP TABLE run_place ON COMMIT DROP AS
+SELECT line.*, invoice.invoice_id, coalesce(held.site, '') AS site,
+    row_number() OVER (PARTITION BY invoice.invoice_id
+        ORDER BY line.rank, held.site NULLS FIRST, number.number NULLS FIRST, line.service_start, line.description,
+            line.charge_id) AS position
+FROM run_line line
+JOIN run_invoice invoice USING (customer_id, currency)
+LEFT JOIN billing_number number ON number.id = line.number_id
+LEFT JOIN (
+    SELECT DISTINCT ON (customer_id, number_id) customer_id, number_id, site FROM billing_numberassignment
+    WHERE reseller_id = %(reseller)s AND start_date < %(period_end)s
+    ORDER BY customer_id, number_id, start_date DESC
+) held ON held.customer_id = line.customer_id AND held.number_id = line.number_id
+"""
+
+LINE_ROWS = """
+INSERT INTO billing_invoiceline (reseller_id, invoice_id, position, kind, description, site, number_id,
+    feature_type_id, service, call_class, service_start, service_end, quantity, calls, seconds, net, vat_rate, cost)
+SELECT %(reseller)s, invoice_id, position, kind, description, site, number_id, feature_type_id, service, call_class,
+    service_start, service_end, quantity, calls, seconds, net, vat_rate, cost
+FROM run_place
+"""
+
+VAT_ROWS = """
+INSERT INTO billing_invoicevat (reseller_id, invoice_id, rate, net, vat)
+SELECT %(reseller)s, invoice_id, vat_rate, sum(net),
+    round(sum(net) * vat_rate / 100, CASE WHEN currency = ANY (%(whole)s) THEN 0 ELSE 2 END)
+FROM run_place GROUP BY invoice_id, currency, vat_rate
+"""
+
+CHARGED = """
+UPDATE billing_charge charge SET invoice_line_id = line.id
+FROM run_place place
+JOIN billing_invoiceline line ON line.reseller_id = %(reseller)s AND line.invoice_id = place.invoice_id
+    AND line.position = place.position
+WHERE place.charge_id = charge.id
+"""
+
+NOT_PRODUCED = """
+INSERT INTO billing_notproduced (reseller_id, run_id, customer_id, reason, amount, currency)
+SELECT %(reseller)s, %(run)s, customer_id, reason, net, currency FROM run_total WHERE reason IS NOT NULL
+UNION ALL
+SELECT %(reseller)s, %(run)s, customer_id, 'empty', 0, '' FROM run_account account
+WHERE status IN ('active', 'suspended')
+    AND NOT EXISTS (SELECT FROM run_total total WHERE total.customer_id = account.customer_id)
+"""
+
+BUILD = [
+    LINES,
+    "ANALYZE run_line",
+    TOTALS,
+    INVOICE_TABLE,
+    INVOICES,
+    "ANALYZE run_invoice",
+    PLACES,
+    "ANALYZE run_place",
+    LINE_ROWS,
+    VAT_ROWS,
+    CHARGED,
+    NOT_PRODUCED,
+]
