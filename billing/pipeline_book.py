@@ -6,7 +6,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from django.db import transaction
+
 from billing.importing.book import BOOK_KINDS
+from billing.importing.decks.deck import DeckOptions, DeckOutcome, import_deck
+from billing.importing.decks.fields import DECK
 from billing.importing.refused import FileRefused
 from billing.importing.tables.examine import Examined, examine
 from billing.importing.tables.kind import Counts, Kind, Load, Row, Work
@@ -14,8 +18,8 @@ from billing.importing.tables.mapping import Mapping
 from billing.importing.tables.problems import Problem
 from billing.models import ChangedDay, Customer, Payment
 from billing.models.locks import hold_book
-from billing.receivables.opening import OpeningInvoiceRow, open_invoices
-from billing.receivables.payments import PaymentRow, record_payments
+from billing.receivables.opening import OpeningInvoiceRow, OpeningRefused, open_invoices
+from billing.receivables.payments import PaymentRefused, PaymentRow, record_payments
 from resellerkpi.core.audit import record
 from resellerkpi.core.models import Reseller
 
@@ -61,13 +65,28 @@ def import_book(
     return load_examined(examined)
 
 
+def import_any(
+    kind_slug: str, path: Path, *, reseller: Reseller, mapping: Mapping, options: dict[str, Any], today: date
+) -> BookOutcome | DeckOutcome:
+    """Import a list of the book or, as kind "tariff", a rate deck with its options as plain values."""
+    if kind_slug == DECK.slug:
+        deck = DeckOptions.of(options)
+        return import_deck(path, reseller=reseller, mapping=mapping, options=deck, today=today)
+    return import_book(kind_slug, path, reseller=reseller, mapping=mapping, today=today)
+
+
 def load_examined(examined: Examined) -> BookOutcome:
     """Load an examined file of the book, or say why it is refused."""
     kind, work, rows = examined.kind, examined.work, examined.rows
     problems = tuple(work.problems)
     if problems:
         return BookOutcome(len(rows), 0, len(rows), examined.repeated, Counts(), problems)
-    counts = loader(kind)(rows, work)
+    try:
+        with transaction.atomic():
+            counts = loader(kind)(rows, work)
+    except (OpeningRefused, PaymentRefused) as refused:
+        problem = Problem(None, "", str(refused))
+        return BookOutcome(len(rows), 0, len(rows), examined.repeated, Counts(), (problem,))
     _mark_days(kind, rows, work)
     record("book.imported", kind.title, rows=len(rows), new=counts.new, changed=counts.changed)
     return BookOutcome(len(rows), len(rows), 0, examined.repeated, counts, ())

@@ -2,4 +2,8 @@
 
 from django.urls import URLPattern
 
-urlpatterns: list[URLPattern] = []
+from billing.web import imports
+
+urlpatterns: list[URLPattern] = [
+    *imports.urls,
+]

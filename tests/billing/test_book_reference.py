@@ -112,8 +112,8 @@ def test_megaline_moves_in(reference: Path) -> None:
         left = CustomerEvent.objects.filter(status="ceased")
         assert left.count() == 34
         assert {event.date for event in left.filter(customer__code="1006")} == {date(2018, 12, 19)}
-        load(house, "feature-types", plans, columns={"code": "plan_name", "name": "plan_name", "price": "usd_monthly_pay",
-             "prorate": {"value": "none"}})  # fmt: skip
+        priced = {"price": "usd_monthly_pay", "prorate": {"value": "none"}}
+        load(house, "feature-types", plans, columns={"code": "plan_name", "name": "plan_name", **priced})
         surf = FeatureType.objects.get(code="surf")
         assert (surf.kind, surf.currency, surf.prices.get().price) == ("package", "USD", Decimal(20))
         amounts = dict(Bundle.objects.filter(feature_type=surf).values_list("unit", "amount"))

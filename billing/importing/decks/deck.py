@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from django.db import transaction
 
@@ -40,6 +40,13 @@ class DeckOptions:
     carrier: str = ""
     accept_outliers: bool = False
     complete: bool = False
+    dry_run: bool = False
+
+    @classmethod
+    def of(cls, given: Dict[str, Any], *, dry_run: bool = False) -> Self:
+        """Build options from plain values, the day as ISO text."""
+        effective = date.fromisoformat(given["effective"]) if given.get("effective") else None
+        return cls(**{**given, "effective": effective, "dry_run": dry_run})
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,8 @@ def _import(
     )
     if problems:
         raise DeckStopped(DeckOutcome(rows, 0, 0, problems=tuple(problems), outliers=len(outliers)))
+    if options.dry_run:
+        raise DeckStopped(DeckOutcome(rows, 0, collapsed, difference, outliers=len(outliers)))
     _make_bands(tariff, rates, mapping)
     record("tariff.imported", tariff, rates=len(rates), new=difference.new, changed=difference.changed)
     return DeckOutcome(rows, len(rates), collapsed, difference, outliers=len(outliers))

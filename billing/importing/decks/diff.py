@@ -111,7 +111,12 @@ def apply_deck(
 def _apply_day(
     tariff: Tariff, day: date, complete: bool, accept_outliers: bool, problems: Problems
 ) -> Difference:
-    about: dict[str, Any] = {"house": tariff.reseller_id, "tariff": tariff.pk, "day": day, "complete": complete}
+    about: dict[str, Any] = {
+        "house": tariff.reseller_id,
+        "tariff": tariff.pk,
+        "day": day,
+        "complete": complete,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_COMPARED, about)
         cursor.execute("ANALYZE deck_compared")

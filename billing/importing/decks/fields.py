@@ -115,7 +115,7 @@ FIELDS = (
 def columns_problem(found: Collection[str]) -> str:
     """Say what a deck lacks to be one; "" for nothing."""
     if "prefix" not in found and "charge_code" not in found:
-        return "The deck has neither prefixes nor charge codes: names of destinations alone cannot be matched with calls."
+        return "The deck has neither prefixes nor charge codes: names alone cannot be matched with calls."
     if not any(name == "price" or name.endswith("_price") for name in found):
         return "The deck has no column of prices."
     return ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Examined:
     rows: list[Row]
     work: Work
     repeated: int = 0
-    lines: list[Line] = field(default_factory=list)
+    total: int = 0
 
 
 def examine(
@@ -52,7 +52,8 @@ def examine(
     problem = kind.columns_problem(found) if kind.columns_problem is not None else ""
     if problem:
         raise FileRefused(problem)
-    lines = wanted_lines(mapping, table, found)[:most]
+    counting = wanted_lines(mapping, table, found)
+    lines = counting[:most]
     if not lines:
         raise FileRefused("No line of the file counts: the mapping skips them all.")
     work = Work(reseller=reseller, today=today)
@@ -62,7 +63,7 @@ def examine(
     if kind.check is not None:
         bad = work.problems.lines()
         kind.check([row for row in rows if row["line"] not in bad], work)
-    return Examined(kind, table, found, rows, work, repeated, lines)
+    return Examined(kind, table, found, rows, work, repeated, len(counting))
 
 
 def _rows(

@@ -111,11 +111,11 @@ def sources(mapping: Mapping, fields: Sequence[Field], table: Table) -> dict[str
     for name in (*mapping.columns, *mapping.values):
         if name not in known:
             raise BadMapping(f"There is no field “{name}”; the fields are {', '.join(sorted(known))}.")
-    found = {name: source_of(wanted, table) for name, wanted in mapping.columns.items()}
+    found = {name: source_of(wanted, table) for name, wanted in mapping.columns.items() if wanted is not None}
     if table.heads:
         taken = {at for source in found.values() for at in source.positions}
         for name, at in guess(fields, table.heads).items():
-            if name not in found and at not in taken:
+            if name not in mapping.columns and at not in taken:
                 found[name] = Source((at,))
     missing = [f for f in fields if f.required and f.name not in found]
     if missing:
