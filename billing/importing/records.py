@@ -16,7 +16,7 @@ from billing.importing.layout import Layout, find_layout
 from billing.importing.refused import FileRefused
 from billing.importing.registry import Format
 from billing.importing.sheet import SheetLines, is_workbook
-from billing.importing.stream import MAX_LINE, SAMPLE, Readable, Text, blocks, unpacked
+from billing.importing.stream import MAX_LINE, SAMPLE, TOO_LONG, Readable, Text, blocks, unpacked
 
 LOOK_AT = 60
 csv.field_size_limit(MAX_LINE)

@@ -1,0 +1,238 @@
+"""The order of the stages from a supplier's file to priced calls: parse, rate, store, draw allowances, count."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+from babel.dates import format_date
+from django.db import connection
+
+from billing.importing import counts, load
+from billing.importing.formats import FORMATS
+from billing.importing.mapping import format_of
+from billing.importing.parse import CHUNK_ROWS, Chunk, read_chunks
+from billing.importing.refused import FileRefused
+from billing.importing.registry import Format
+from billing.importing.remove import remove_calls
+from billing.models import Call, Carrier, CdrFile, ChangedDay, RatingBatch
+from billing.models.locks import share_usage
+from billing.rating.book import RatingBook
+from billing.rating.rate import rate_calls
+from billing.rating.redraw import redraw_allowances
+from resellerkpi.core.artifacts import sha256
+from resellerkpi.core.audit import record
+from resellerkpi.core.models import Reseller, User
+from resellerkpi.core.periods import midnight
+
+Progress = Callable[[int, int, str], None]
+QUARTER = 900
+UNREADABLE = "unreadable"
+
+
+@dataclass
+class _Load:
+    """One file on its way in: its rows, and whom and when it touches."""
+
+    reseller: Reseller
+    file: CdrFile
+    batch: RatingBatch
+    book: RatingBook | None = None
+    book_days: tuple[date, date] | None = None
+    months: set[date] = field(default_factory=set)
+    customers: set[int] = field(default_factory=set)
+    quarters: set[int] = field(default_factory=set)
+    first: int | None = None
+    last: int | None = None
+
+
+def chosen_format(format_name: str, mapping: dict[str, Any] | None) -> Format:
+    """Return the format named, or the one a mapping declares; raises LookupError or MappingRefused."""
+    return format_of(mapping) if mapping is not None else FORMATS.get(format_name)
+
+
+def import_cdrs(
+    *,
+    reseller: Reseller,
+    carrier: Carrier,
+    path: Path,
+    now: datetime,
+    format_name: str = "",
+    mapping: dict[str, Any] | None = None,
+    name: str = "",
+    user: User | None = None,
+    progress: Progress | None = None,
+    chunk_rows: int = CHUNK_ROWS,
+) -> dict[str, Any]:
+    """Load a file of call records in the scope and transaction in force, and return its counts and money.
+
+    Raises FileRefused, with nothing kept, when the file as a whole cannot be taken.
+    """
+    fmt = chosen_format(format_name, mapping)
+    share_usage(reseller.pk)
+    load.one_at_a_time(carrier.pk)
+    size = path.stat().st_size
+    digest = sha256(path)
+    _refuse_repeated(reseller, carrier, digest)
+    file = CdrFile(
+        reseller=reseller,
+        carrier=carrier,
+        format=fmt.name,
+        name=(name or path.name)[:200],
+        size=size,
+        sha256=digest,
+        currency=reseller.currency,
+        loaded_by=user,
+    )
+    file.save()
+    work = _Load(reseller, file, RatingBatch.objects.create(reseller=reseller, kind="import", file=file))
+    load.make_stage()
+    with _ids(file):
+        for chunk in read_chunks(path, fmt, carrier, now=now, chunk_rows=chunk_rows):
+            _load_chunk(work, chunk)
+            if progress is not None:
+                progress(chunk.position, max(size, chunk.position), f"{file.rows:,} rows read")
+    return _finish(work, now)
+
+
+def _refuse_repeated(reseller: Reseller, carrier: Carrier, digest: str) -> None:
+    earlier = CdrFile.objects.filter(carrier=carrier, sha256=digest).first()
+    if earlier is not None:
+        day = earlier.loaded_at.astimezone(reseller.zone).date() if earlier.loaded_at else None
+        when = f" on {format_date(day, 'd MMM y', locale='en_GB')}" if day else ""
+        raise FileRefused(f"This file was already loaded{when} as {earlier.name}.")
+
+
+@contextmanager
+def _ids(file: CdrFile) -> Iterator[None]:
+    """Bound the ids of the calls made inside."""
+    file.first_call_id = _next_id()
+    yield
+    file.last_call_id = _next_id()
+
+
+def _next_id() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('billing_call_id_seq')")
+        return int(cursor.fetchone()[0])
+
+
+def _load_chunk(work: _Load, chunk: Chunk) -> None:
+    """Rate and store the events of a chunk and keep the rows that are none."""
+    file, frame = work.file, chunk.frame
+    load.keep_unread(file, chunk.rejects)
+    file.rejects += len(chunk.rejects)
+    file.rows += chunk.rows
+    if frame.empty:
+        return
+    started = frame["started_at"].to_numpy()
+    load.make_partitions(started, work.months)
+    rated = rate_calls(frame, _book_for(work, started))
+    stored = load.store(rated, file, work.batch)
+    file.duplicates += len(frame) - stored
+    if stored:
+        first, last = int(started.min()), int(started.max())
+        work.first = first if work.first is None else min(work.first, first)
+        work.last = last if work.last is None else max(work.last, last)
+        work.quarters.update(pd.unique(started // QUARTER).tolist())
+        work.customers.update(pd.unique(rated["customer_id"]).tolist())
+
+
+def _book_for(work: _Load, started: "np.ndarray[Any, np.dtype[np.int64]]") -> RatingBook:
+    """Return the book of the days of these calls, read again only when they leave the days it covers."""
+    days = [(_instant(int(t))).astimezone(work.reseller.zone).date() for t in (started.min(), started.max())]
+    first, last = days[0] - timedelta(days=1), days[1] + timedelta(days=1)
+    if work.book_days is not None:
+        first, last = min(first, work.book_days[0]), max(last, work.book_days[1])
+    if work.book is None or (first, last) != work.book_days:
+        work.book = RatingBook.load(work.reseller, work.file.carrier, first, last)
+        work.book_days = (first, last)
+    return work.book
+
+
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, ZoneInfo("UTC"))
+
+
+def _finish(work: _Load, now: datetime) -> dict[str, Any]:
+    file, batch, reseller = work.file, work.batch, work.reseller
+    if work.first is not None and work.last is not None:
+        file.first_call_at, file.last_call_at = _instant(work.first), _instant(work.last)
+        batch.first_call_at, batch.last_call_at = file.first_call_at, file.last_call_at
+    batch.calls = file.rows - file.rejects - file.duplicates
+    batch.save(update_fields=["first_call_at", "last_call_at", "calls"])
+    file.loaded_at = now
+    file.save()
+    days = sorted({_instant(q * QUARTER).astimezone(reseller.zone).date() for q in work.quarters})
+    CdrFile.objects.filter(pk=file.pk).update(state=CdrFile.State.LOADED, unpriced=batch.calls)
+    _settle(reseller, days, work.customers - {0}, also=[file.pk])
+    file.refresh_from_db()
+    result = result_of(file)
+    record("usage.import", file.name, rows=file.rows, duplicate=file.duplicates, error=result["error"])
+    return result
+
+
+def _settle(reseller: Reseller, days: list[date], customers: set[int], *, also: list[int]) -> None:
+    """Draw the allowances of customers anew in the months of these days, mark the days, count the files again."""
+    files = set(also)
+    if days and customers:
+        first = days[0].replace(day=1)
+        last = (days[-1].replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+        if redraw_allowances(reseller, sorted(customers), first, last):
+            zone = reseller.zone
+            start, end = midnight(first, zone), midnight(last + timedelta(days=1), zone)
+            files.update(counts.files_between(reseller.pk, start, end))
+    counts.recount(reseller.pk, sorted(files))
+    ChangedDay.objects.bulk_create(
+        [ChangedDay(reseller=reseller, day=day) for day in days],
+        update_conflicts=True,
+        unique_fields=["reseller", "day"],
+        update_fields=["changed_at"],
+    )
+
+
+def result_of(file: CdrFile) -> dict[str, Any]:
+    """Return a file's rows by outcome, seconds and money as they are now; the outcomes add up to the rows.
+
+    `seconds` and money are of all its calls, those in error too; `error` counts rows that could not be read and
+    calls that could not be priced.
+    """
+    errors = {reason: n for state, reason, n, _ in counts.by_reason(file) if state == Call.State.ERROR}
+    if file.rejects:
+        errors[UNREADABLE] = file.rejects
+    sums = {currency: (cost, retail) for currency, cost, retail in counts.by_currency(file)}
+    currency = file.currency if file.currency in sums or len(sums) != 1 else next(iter(sums))
+    cost, retail = sums.get(currency, (Decimal(0), Decimal(0)))
+    result = {
+        "rows": file.rows,
+        "rated": file.rated,
+        "zero": file.zero,
+        "excluded": file.excluded,
+        "duplicate": file.duplicates,
+        "error": file.rejects + file.unpriced,
+        "seconds": file.seconds,
+        "cost": f"{cost:.6f}",
+        "retail": f"{retail:.6f}",
+        "currency": currency,
+        "errors": errors,
+    }
+    if len(sums) > 1:
+        result["by_currency"] = {c: {"cost": f"{a:.6f}", "retail": f"{b:.6f}"} for c, (a, b) in sums.items()}
+    return result
+
+
+def remove_cdrs(*, reseller: Reseller, file: CdrFile) -> dict[str, Any]:
+    """Take out a file's calls that no invoice covers, and say how many were kept because they are billed."""
+    share_usage(reseller.pk)
+    load.one_at_a_time(file.carrier_id)
+    name, pk = file.name, file.pk
+    done = remove_calls(file, zone=reseller.time_zone)
+    _settle(reseller, sorted(done.days), set(done.customers), also=[pk] if done.kept else [])
+    record("usage.remove", name, removed=done.removed, kept=done.kept)
+    return {"name": name, "removed": done.removed, "kept": done.kept}
