@@ -169,7 +169,7 @@ def _divide(
     below: Source, dimension: str, top: Mapping[Cell, Decimal], bottom: Mapping[Cell, Decimal], *, alike: bool
 ) -> Figures:
     """Pair each top with its base; a base that lacks the dimension or the currency serves every key and currency."""
-    split, money = bool(below.column(dimension)), bool(below.currency)
+    split, money = not dimension or bool(below.column(dimension)), bool(below.currency)
     cells = set(top) | (set(bottom) if split and alike else set())
     figures: Figures = {}
     for cell in cells:
@@ -178,7 +178,7 @@ def _divide(
             top.get(cell, ZERO),
             bottom.get(Cell(at, key, cell.month, cell.currency if money else ""), ZERO),
         )
-        if any(pair):
+        if any(pair) and (split or pair[0]):
             figures[cell] = pair
     return figures
 

@@ -80,28 +80,17 @@ class Reader:
         needed = roots(kpis)
         if self._fill and not self.is_part and self._fill.last_month >= max(months):
             return read(needed, span, dimensions)
-        asked = Asked.months(
-            self.reseller.pk,
-            span,
-            self.today,
-            dealer_id=self.scope.dealer_id,
-            customer_id=self.scope.customer_id,
-            from_store=self._reaches(max(months)),
-        )
-        return compute(needed, asked, dimensions)
+        return compute(needed, self.closes_of(span), dimensions)
 
-    def _reaches(self, last: date) -> bool:
-        return self._fill is not None and self._fill.last_month >= last
-
-    def closes(self, month: date) -> Asked:
-        """Return what to ask for to see the customers behind a figure of a month."""
+    def closes_of(self, months: Sequence[date]) -> Asked:
+        """Return what to ask for to get figures of these months out of facts, stored where they reach."""
         return Asked.months(
             self.reseller.pk,
-            [month],
+            months,
             self.today,
             dealer_id=self.scope.dealer_id,
             customer_id=self.scope.customer_id,
-            from_store=self._reaches(month) and self._fill is not None and month >= self._fill.first_month,
+            from_store=self._fill is not None and self._fill.last_month >= max(months),
         )
 
 
@@ -111,4 +100,4 @@ def live(
     """Return KPIs computed from billing's tables now, nothing stored: the total, or the rows of one dimension."""
     reader = Reader(reseller, scope, now, always_live=True)
     found = reader.points(kpis, months, [by])
-    return {slug: points[by] for slug, points in found.items()}
+    return {slug: points.get(by, []) for slug, points in found.items()}

@@ -48,8 +48,8 @@ MONEY_COUNT = Source("money_count", "moneyfact", ("moneyfact",))
 DEBT = Source(
     "debt",
     "(SELECT m.month, m.day, m.customer_id, m.currency, b.bucket, b.amount FROM moneyfact m CROSS JOIN LATERAL"
-    " (VALUES ('not_due', m.not_due), ('1-30', m.late_30), ('31-60', m.late_60), ('61-90', m.late_90),"
-    " ('91+', m.late_more)) b (bucket, amount))",
+    " (VALUES ('not_due', m.not_due), ('days_1_30', m.late_30), ('days_31_60', m.late_60), ('days_61_90', m.late_90),"
+    " ('days_over_90', m.late_more)) b (bucket, amount))",
     ("moneyfact",),
     "r.currency",
     {"bucket": "r.bucket"},

@@ -23,10 +23,10 @@ MARKS = {
 }
 BUCKETS = {
     "not_due": "Not due",
-    "1-30": "1–30 days",
-    "31-60": "31–60 days",
-    "61-90": "61–90 days",
-    "91+": "91 days or more",
+    "days_1_30": "1–30 days",
+    "days_31_60": "31–60 days",
+    "days_61_90": "61–90 days",
+    "days_over_90": "91 days or more",
 }
 DIMENSIONS = {
     "status": "Status",

@@ -1,0 +1,314 @@
+"""Small random books: plain data for the naive oracle, and the same rows in the database."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+
+from billing.models import (
+    Allocation,
+    CreditNote,
+    Customer,
+    CustomerEvent,
+    Dealer,
+    Feature,
+    FeaturePrice,
+    FeatureType,
+    Invoice,
+    InvoiceLine,
+    Number,
+    NumberAssignment,
+    Observation,
+    Payment,
+    PaymentAttempt,
+)
+from resellerkpi.core.models import Reseller
+
+FIRST, LAST = date(2026, 1, 1), date(2026, 5, 20)
+NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
+MONTHS = [date(2026, m, 1) for m in range(1, 6)]
+TYPES = ["geographic", "mobile"]
+#: code: (interval, kind, currency, list price until 1 March, list price from then)
+CATALOGUE = {
+    "line": ("month", "line", "GBP", Decimal("12.50"), Decimal("13.00")),
+    "rec": ("quarter", "feature", "GBP", Decimal("10.00"), Decimal("10.00")),
+    "plan": ("year", "package", "EUR", Decimal("100.00"), Decimal("120.01")),
+    "phone": ("once", "hardware", "GBP", Decimal("80.00"), Decimal("80.00")),
+}
+PRICE_CHANGE = date(2026, 3, 1)
+KINDS = ["recurring", "usage", "one_off", "credit"]
+
+days = st.dates(FIRST - timedelta(days=40), date(2026, 6, 10))
+edges = st.sampled_from(
+    [date(2026, 1, 31), date(2026, 2, 1), date(2026, 2, 28), date(2026, 3, 1), date(2026, 5, 20)]
+)
+any_day = st.one_of(days, edges)
+cents = st.integers(1, 20000).map(lambda c: Decimal(c) / 100)
+
+
+@st.composite
+def span(draw: Any) -> tuple[date, date | None]:
+    """A half-open range of days, perhaps without an end."""
+    start = draw(any_day)
+    length = draw(st.one_of(st.none(), st.integers(1, 120)))
+    return start, None if length is None else start + timedelta(days=length)
+
+
+@st.composite
+def account(draw: Any, index: int) -> dict[str, Any]:
+    """A customer with its services, invoices, money and status history."""
+    return {
+        "code": f"C{index}",
+        "dealer": draw(st.sampled_from(["", "D1", "D2"])),
+        "client_type": draw(st.sampled_from(["client", "reseller"])),
+        "segment": draw(st.sampled_from(["", "smb"])),
+        "campaign": draw(st.sampled_from(["", "radio"])),
+        "currency": draw(st.sampled_from(["GBP", "EUR"])),
+        "status": draw(st.sampled_from(["active", "suspended", "prospect"])),
+        "imported": draw(st.booleans()),
+        "is_test": draw(st.sampled_from([False, False, False, True])),
+        "events": draw(
+            st.dictionaries(any_day, st.sampled_from(["active", "suspended", "ceased"]), max_size=2)
+        ),
+        "numbers": [
+            (f"N{index}-{i}", *n)
+            for i, n in enumerate(draw(st.lists(st.tuples(st.sampled_from(TYPES), span()), max_size=3)))
+        ],
+        "features": draw(
+            st.lists(
+                st.tuples(
+                    st.sampled_from(sorted(CATALOGUE)),
+                    span(),
+                    st.integers(1, 3),
+                    st.one_of(st.none(), cents),
+                    st.sampled_from([0, 10]),
+                    st.booleans(),
+                ),
+                max_size=3,
+            )
+        ),
+        "invoices": draw(st.lists(invoice(), max_size=3)),
+        "attempts": draw(
+            st.lists(
+                st.tuples(
+                    any_day,
+                    st.sampled_from(["paid", "failed", "cancelled", "pending"]),
+                    st.sampled_from(["direct_debit", "card"]),
+                    cents,
+                    st.integers(1, 2),
+                ),
+                max_size=3,
+            )
+        ),
+    }
+
+
+@st.composite
+def invoice(draw: Any) -> dict[str, Any]:
+    """An invoice with lines, perhaps a credit note, and payments that settle it, one of them perhaps reversed."""
+    lines = draw(
+        st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(["", "line", "rec"]), cents), max_size=3)
+    )
+    net = sum((-a if k == "credit" else a for k, _, a in lines), Decimal(0))
+    return {
+        "date": draw(any_day),
+        "terms": draw(st.integers(0, 70)),
+        "currency": draw(st.sampled_from(["GBP", "EUR"])),
+        "lines": lines,
+        "net": net,
+        "draft": draw(st.sampled_from([False, False, False, True])),
+        "credit": draw(st.one_of(st.none(), st.tuples(st.integers(0, 40), st.booleans()))),
+        "paid": draw(
+            st.lists(
+                st.tuples(
+                    st.integers(0, 60),
+                    st.sampled_from(["0.30", "0.50"]),
+                    st.one_of(st.none(), st.integers(0, 30)),
+                ),
+                max_size=2,
+            )
+        ),
+    }
+
+
+@st.composite
+def world(draw: Any) -> dict[str, Any]:
+    """A book of up to six customers, with marketing cost."""
+    count = draw(st.integers(1, 6))
+    return {
+        "customers": [draw(account(i)) for i in range(count)],
+        "spend": draw(
+            st.dictionaries(
+                st.tuples(st.sampled_from(MONTHS), st.sampled_from(["", "radio"])), cents, max_size=4
+            )
+        ),
+    }
+
+
+@dataclass
+class Loaded:
+    """The rows of a world in the database."""
+
+    reseller: Reseller
+    customers: dict[str, Customer] = field(default_factory=dict)
+
+
+def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
+    """Write a world's rows; call inside the reseller's scope."""
+    done = Loaded(reseller)
+    dealers = {c: Dealer.objects.create(reseller=reseller, code=c, name=c) for c in ("D1", "D2")}
+    types = {code: _type(reseller, code) for code in CATALOGUE}
+    for c in book["customers"]:
+        plain = {
+            k: c[k]
+            for k in (
+                "code",
+                "client_type",
+                "segment",
+                "campaign",
+                "currency",
+                "status",
+                "imported",
+                "is_test",
+            )
+        }
+        row = Customer.objects.create(
+            reseller=reseller, name=c["code"], dealer=dealers.get(c["dealer"]), **plain
+        )
+        done.customers[c["code"]] = row
+        for day, status in c["events"].items():
+            CustomerEvent.objects.create(reseller=reseller, customer=row, date=day, status=status)
+        for name, kind, (start, end) in c["numbers"]:
+            number = Number.objects.create(reseller=reseller, number=name, type=kind)
+            NumberAssignment.objects.create(
+                reseller=reseller, number=number, customer=row, start_date=start, end_date=end
+            )
+        for code, (start, end), quantity, price, discount, free in c["features"]:
+            Feature.objects.create(
+                reseller=reseller,
+                customer=row,
+                feature_type=types[code],
+                quantity=quantity,
+                price=price,
+                discount_percent=discount,
+                not_charged=free,
+                start_date=start,
+                end_date=end,
+            )
+        for index, bill in enumerate(c["invoices"]):
+            _bill(reseller, row, f"{c['code']}-{index}", bill, types)
+        for day, outcome, method, amount, presentation in c["attempts"]:
+            PaymentAttempt.objects.create(
+                reseller=reseller,
+                customer=row,
+                method=method,
+                presentation=presentation,
+                submitted_date=day,
+                outcome=outcome,
+                outcome_date=None if outcome == "pending" else day,
+                amount=amount,
+                currency=c["currency"],
+            )
+    for (month, campaign), value in book["spend"].items():
+        Observation.objects.create(
+            reseller=reseller,
+            metric="marketing_spend",
+            date=month + timedelta(days=3),
+            dimension="campaign" if campaign else "",
+            key=campaign,
+            value=value,
+        )
+    return done
+
+
+def _type(reseller: Reseller, code: str) -> FeatureType:
+    interval, kind, currency, before, after = CATALOGUE[code]
+    made = FeatureType.objects.create(
+        reseller=reseller, code=code, name=code, interval=interval, kind=kind, currency=currency
+    )
+    FeaturePrice.objects.create(
+        reseller=reseller, feature_type=made, price=before, valid_from=date(2020, 1, 1), valid_to=PRICE_CHANGE
+    )
+    FeaturePrice.objects.create(reseller=reseller, feature_type=made, price=after, valid_from=PRICE_CHANGE)
+    return made
+
+
+def shares(bill: dict[str, Any]) -> list[tuple[date, date | None, Decimal]]:
+    """Return what settles an invoice: (from, until or None, amount), payments first, then the credit note's rest."""
+    gross = bill["net"]
+    found = []
+    for wait, part, reversed_after in bill["paid"]:
+        at = bill["date"] + timedelta(days=wait)
+        amount = (gross * Decimal(part)).quantize(Decimal("0.01")) if gross > 0 else Decimal(0)
+        if amount > 0:
+            found.append(
+                (at, None if reversed_after is None else at + timedelta(days=reversed_after + 1), amount)
+            )
+    return found
+
+
+def credit_of(bill: dict[str, Any]) -> tuple[date, Decimal] | None:
+    """Return date and net of an invoice's credit note: all of it or half."""
+    if bill["credit"] is None or bill["net"] <= 0 or bill["draft"]:
+        return None
+    wait, whole = bill["credit"]
+    net = bill["net"] if whole else (bill["net"] / 2).quantize(Decimal("0.01"))
+    return (bill["date"] + timedelta(days=wait), net) if net > 0 else None
+
+
+def _bill(
+    reseller: Reseller, customer: Customer, number: str, bill: dict[str, Any], types: dict[str, FeatureType]
+) -> None:
+    net = bill["net"]
+    made = Invoice.objects.create(
+        reseller=reseller,
+        customer=customer,
+        number=None if bill["draft"] else number,
+        state="draft" if bill["draft"] else "issued",
+        invoice_date=bill["date"],
+        due_date=bill["date"] + timedelta(days=bill["terms"]),
+        currency=bill["currency"],
+        net=net,
+        gross=net,
+    )
+    for position, (kind, feature, amount) in enumerate(bill["lines"]):
+        InvoiceLine.objects.create(
+            reseller=reseller,
+            invoice=made,
+            position=position,
+            kind=kind,
+            description=kind,
+            feature_type=types.get(feature),
+            net=-amount if kind == "credit" else amount,
+        )
+    if bill["draft"]:
+        return
+    for start, end, amount in shares(bill):
+        payment = Payment.objects.create(
+            reseller=reseller,
+            customer=customer,
+            method="transfer",
+            received_date=start,
+            reversed_date=end,
+            amount=amount,
+            currency=bill["currency"],
+        )
+        Allocation.objects.create(
+            reseller=reseller, invoice=made, payment=payment, date=start, ended_date=end, amount=amount
+        )
+    note = credit_of(bill)
+    if note:
+        CreditNote.objects.create(
+            reseller=reseller,
+            customer=customer,
+            invoice=made,
+            number=f"CN{number}",
+            date=note[0],
+            reason="test",
+            currency=bill["currency"],
+            net=note[1],
+            gross=note[1],
+            issued_at=NOW,
+        )
