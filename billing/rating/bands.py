@@ -97,7 +97,7 @@ def bands_at(
     found = np.full(len(started), NO_BAND, dtype=np.int64)
     if not len(started):
         return found
-    local = started + _offsets_at(started, zone)
+    local = started + offsets_at(started, zone)
     day = local // _DAY
     minute = (local - day * _DAY) // 60
     weekday = (day + 3) % 7  # 1 January 1970 was a Thursday
@@ -161,7 +161,7 @@ def _changes(
     return candidates[1:][codes[1:] != codes[:-1]]
 
 
-def _offsets_at(instants: Ints, zone: ZoneInfo) -> Ints:
+def offsets_at(instants: Ints, zone: ZoneInfo) -> Ints:
     """Return the zone's offset from UTC at each instant, in seconds."""
     starts, offsets = _offset_table(zone, int(instants.min()), int(instants.max()))
     if len(offsets) == 1:
