@@ -18,10 +18,10 @@ from billing.demo.files import MAPPINGS, SupplierFile, write_month
 from billing.demo.leaks import UNCOLLECTED, Planted, plant, summary
 from billing.demo.observe import store_observations
 from billing.demo.people import make_people
-from billing.demo.plan import CustomerPlan, plan_customers
+from billing.demo.plan import plan_customers
 from billing.demo.services import plan_services
 from billing.demo.shape import Calendar, House, houses
-from billing.demo.store_book import store_book, store_dealers
+from billing.demo.store_book import set_statuses, store_book, store_dealers
 from billing.demo.store_catalogue import Catalogue, store_catalogue
 from billing.demo.usage import Usage
 from billing.models import Call, Customer, Dealer, Invoice, Number
@@ -72,8 +72,10 @@ def existing() -> dict[str, Any] | None:
 
 def build(order: Order, say: Say) -> dict[str, Any]:
     """Build the demo and return what it holds; what an interrupted build left is taken away first."""
-    calendar = Calendar.ending_before(order.today)
-    built = [_reseller(house, order, calendar, say) for house in houses(order.size)]
+    built = [
+        _reseller(house, order, Calendar.ending_before(order.today, house.months), say)
+        for house in houses(order.size)
+    ]
     first, second = built
     say("Making the logins")
     hosts = (houses(order.size)[0].mail_host, houses(order.size)[1].mail_host)
@@ -169,6 +171,7 @@ def _months(
             _analyse()
     with enter(_scope(reseller)):
         collector.record_until(order.today)
+        set_statuses(reseller, order.today)
 
 
 def _load(
@@ -195,6 +198,7 @@ def _bill(reseller: Reseller, first: date, end: date, collector: Collector) -> i
     """Bill a month on the first of the next, after what was paid by then is in; plan how the bills are paid."""
     with enter(_scope(reseller)):
         collector.record_until(end - timedelta(days=1))
+        set_statuses(reseller, end - timedelta(days=1))
     period = month_of(first, reseller.zone)
     run = bill(reseller, period, until="sent", now=_noon(end), scope=_scope(reseller), accept=ACCEPTED)
     with enter(_scope(reseller)):

@@ -4,7 +4,7 @@ Per month is what the last closed month lost (for standing charges: at today's l
 the closed months (for money not collected: what is overdue).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -81,26 +81,15 @@ def plant(plans: list[CustomerPlan], stock: NumberStock, calendar: Calendar) -> 
     _stale_feature(planted, plans, steady, calendar)
     planted.unknown_number = stock.take("geographic", 0)
     callers = _steady(plans, calendar)
-    for plan in (_take(callers, lambda p: True), _take(callers, lambda p: True)):
+    for plan in (next(callers), next(callers)):
         planted.unpriced_callers.append((plans.index(plan), _geographic(plan)))
     return planted
 
 
 def _steady(plans: list[CustomerPlan], calendar: Calendar) -> Iterator[CustomerPlan]:
-    """Yield customers who were there all along and still are, the larger ones with a geographic line first."""
-    fit = [
-        plan
-        for plan in plans
-        if plan.end is None and plan.start <= calendar.ago(14) and plan.numbers[0].type == "geographic"
-    ]
+    """Yield customers who were there all along and stay, whose first number is a line, the larger ones first."""
+    fit = [plan for plan in plans if plan.is_loyal and plan.start <= calendar.ago(14)]
     return iter(sorted(fit, key=lambda plan: (-min(plan.wanted, 12), plan.code)))
-
-
-def _take(steady: Iterator[CustomerPlan], fits: Callable[[CustomerPlan], bool]) -> CustomerPlan:
-    for plan in steady:
-        if fits(plan):
-            return plan
-    raise ValueError("The demo is too small to plant every leak.")
 
 
 def _geographic(plan: CustomerPlan) -> int:
@@ -109,7 +98,7 @@ def _geographic(plan: CustomerPlan) -> int:
 
 def _not_charged(planted: Planted, steady: Iterator[CustomerPlan], calendar: Calendar) -> None:
     for code, quantity, ago in (("REC", 6, 8), ("SET", 4, 5)):
-        plan, start = _take(steady, lambda p: True), calendar.ago(ago)
+        plan, start = next(steady), calendar.ago(ago)
         plan.features.append(FeaturePlanned(code, start, None, quantity, not_charged=True))
         prices = [list_price(code, month, calendar) * quantity for month in months_since(start, calendar)]
         why = f"{quantity} × {BY_CODE[code].name} provided since {start} and marked as not charged."
@@ -118,7 +107,7 @@ def _not_charged(planted: Planted, steady: Iterator[CustomerPlan], calendar: Cal
 
 def _lines_not_rented(planted: Planted, steady: Iterator[CustomerPlan], calendar: Calendar) -> None:
     for _ in range(2):
-        plan = _take(steady, lambda p: True)
+        plan = next(steady)
         index = _geographic(plan)
         number = plan.numbers[index]
         start = billed_from(number.start, calendar)
@@ -136,7 +125,7 @@ def _lines_not_rented(planted: Planted, steady: Iterator[CustomerPlan], calendar
 
 def _free(planted: Planted, steady: Iterator[CustomerPlan], calendar: Calendar) -> None:
     for code, quantity, ago in (("IVR", 1, 7), ("CRM", 2, 10)):
-        plan, start = _take(steady, lambda p: True), calendar.ago(ago)
+        plan, start = next(steady), calendar.ago(ago)
         plan.features.append(FeaturePlanned(code, start, None, quantity, price=Decimal(0)))
         prices = [list_price(code, month, calendar) * quantity for month in months_since(start, calendar)]
         why = f"{quantity} × {BY_CODE[code].name} has the price 0 of its own; the supplier charges for it."
@@ -148,7 +137,7 @@ def _still_supplied(
 ) -> None:
     """End a number of each customer while the carrier goes on charging; the first one even goes on calling."""
     for ago in (6, 5, 3):
-        plan, end = _take(steady, lambda p: len(p.numbers) > 1), calendar.ago(ago)
+        plan, end = next(steady), calendar.ago(ago)
         index = _geographic(plan)
         number = plan.numbers[index]
         plan.change_number(index, end=end, supply_end=None)
@@ -178,7 +167,7 @@ def _ended(features: Iterable[FeaturePlanned], index: int, end: date) -> Iterato
 def _mandates_gone(planted: Planted, steady: Iterator[CustomerPlan], calendar: Calendar) -> None:
     """Let mandates lapse unnoticed: from then on nothing is presented; the money is known once bills exist."""
     for ago in (5, 4, 3):
-        plan = _take(steady, lambda p: True)
+        plan = next(steady)
         plan.method, plan.payer, plan.terms = "direct_debit", "good", 14
         planted.never_presented[plan.code] = calendar.ago(ago)
 
@@ -188,7 +177,7 @@ def _stale_feature(
 ) -> None:
     """Let the supplier's price of one feature rise alone; its list price is never raised (see store)."""
     since, rise = calendar.ago(7), STALE_FEATURE_COST - BY_CODE[STALE_FEATURE].cost
-    _take(steady, lambda p: True).features.append(FeaturePlanned(STALE_FEATURE, calendar.ago(13), None, 3))
+    next(steady).features.append(FeaturePlanned(STALE_FEATURE, calendar.ago(13), None, 3))
     lost = [rise * _in_service(plans, STALE_FEATURE, month) for month in months_since(since, calendar)]
     why = f"The supplier's price of {BY_CODE[STALE_FEATURE].name} rose by {rise} on {since}; ours stayed."
     planted.add(STALE, STALE_FEATURE, since, lost[-1], sum(lost, Decimal(0)), why)

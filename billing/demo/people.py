@@ -42,12 +42,10 @@ def make_people(first: Reseller, second: Reseller, hosts: tuple[str, str], deale
         user = _user(login, first)
         _member(user, first, role, dealer.pk if role == Role.DEALER else None)
         logins.append(login)
-    other = Login(
-        "Morgan Reeve", f"owner@{hosts[1]}", PASSWORD.format("moorland"), Role.OWNER.label, second.name
-    )
+    other = Login("Morgan Reeve", f"owner@{hosts[1]}", "moorland-owner-demo", Role.OWNER.label, second.name)
     _member(_user(other, second), second, Role.OWNER, None)
     operator = Login(
-        "Ola Platt", "operator@platform.example", PASSWORD.format("operator"), Role.OPERATOR.label, first.name
+        "Ola Platt", "operator@platform.example", "platform-operator-demo", Role.OPERATOR.label, first.name
     )
     _user(operator, first, is_operator=True)
     return [*logins, other, operator]
@@ -58,7 +56,6 @@ def _user(login: Login, reseller: Reseller, *, is_operator: bool = False) -> Use
         login.email, login.password
     )
     user.name, user.current_reseller, user.is_operator = login.name, reseller, is_operator
-    user.set_password(login.password)
     user.save()
     return user
 

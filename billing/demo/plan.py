@@ -32,6 +32,8 @@ PARTINGS = (
 )
 MONTHLY_CHURN = 0.013
 LEGACY_SHARE = 0.58
+#: So many of the oldest customers never leave and have a few lines each: leaks are planted among them.
+LOYAL = 15
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class CustomerPlan:
     tags: list[str] = field(default_factory=list)
     events: list[EventPlan] = field(default_factory=list)
     tariff: str = ""
-    has_mandate: bool = True
+    is_loyal: bool = False
     contract_end: date | None = None
     numbers: list[NumberPlan] = field(default_factory=list)
     features: list[FeaturePlanned] = field(default_factory=list)
@@ -148,6 +150,10 @@ def _sizes(random: Random, count: int, numbers: int) -> list[int]:
     for index in random.sample(range(count), (numbers - sum(sizes)) % count):
         sizes[index] += 1
     sizes[0] += numbers - sum(sizes)
+    for index in range(min(LOYAL, count // 2)):
+        while sizes[index] < 3:
+            sizes[sizes.index(max(sizes))] -= 1
+            sizes[index] += 1
     return sizes
 
 
@@ -156,7 +162,8 @@ def _customer(
 ) -> CustomerPlan:
     segment = random.choices(list(TRADES), SEGMENT_WEIGHTS)[0]
     name, legal = company(random, segment)
-    end, parting = _parting(random, start, wanted, calendar)
+    is_loyal = house.has_leaks and position <= LOYAL
+    end, parting = (None, None) if is_loyal else _parting(random, start, wanted, calendar)
     method = random.choices([m for m, _ in METHODS], [w for _, w in METHODS])[0]
     has_dealer = random.random() < 0.6
     plan = CustomerPlan(
@@ -173,6 +180,7 @@ def _customer(
         payer=_payer(random, method),
         terms=14 if method == "direct_debit" else random.choice((14, 14, 30)),
         wanted=wanted,
+        is_loyal=is_loyal,
         dealer=random.randrange(house.size.dealers) if has_dealer else None,
         campaign=random.choice(CAMPAIGNS) if start >= calendar.first and random.random() < 0.7 else "",
         tags=sorted(tag for tag, share in _TAGS if random.random() < share),

@@ -65,8 +65,8 @@ def plan_services(house: House, plans: list[CustomerPlan], calendar: Calendar, s
 
 def _numbers(random: Random, plan: CustomerPlan, stock: NumberStock, calendar: Calendar) -> None:
     kinds = random.choices(KINDS, [kind[3] for kind in KINDS], k=plan.wanted)
-    kinds[0] = KINDS[0] if random.random() < 0.9 else KINDS[1]
-    from_pbx = random.random() < 0.3
+    kinds[0] = KINDS[0] if plan.is_loyal or random.random() < 0.9 else KINDS[1]
+    from_pbx = random.random() < 0.3 and not plan.is_loyal
     last = plan.end or calendar.current
     for index, (kind, line, carrier, _, weight) in enumerate(kinds):
         start = plan.start

@@ -6,8 +6,6 @@ from random import Random
 
 from resellerkpi.core.periods import add_months
 
-MONTHS = 25
-
 
 @dataclass(frozen=True)
 class Size:
@@ -33,12 +31,13 @@ class House:
     account_prefix: str
     mail_host: str
     size: Size
+    months: int
     has_leaks: bool
 
 
 SIZES = {
-    "full": (Size(238, 1430, 141_000, 5), Size(18, 80, 9_000, 2)),
-    "small": (Size(34, 190, 17_500, 5), Size(6, 18, 1_500, 1)),
+    "full": (Size(236, 1430, 144_000, 5), Size(16, 80, 6_000, 2)),
+    "small": (Size(34, 190, 17_800, 5), Size(5, 16, 1_000, 1)),
 }
 
 
@@ -57,6 +56,7 @@ def houses(size: str) -> tuple[House, House]:
             "HT",
             "harbour.example",
             first,
+            months=25,
             has_leaks=True,
         ),
         House(
@@ -70,6 +70,7 @@ def houses(size: str) -> tuple[House, House]:
             "MV",
             "moorland.example",
             second,
+            months=13,
             has_leaks=False,
         ),
     )
@@ -84,15 +85,16 @@ class Calendar:
     today: date
 
     @classmethod
-    def ending_before(cls, today: date) -> "Calendar":
-        """Return the calendar whose last billed month is the one before a day."""
+    def ending_before(cls, today: date, months: int = 25) -> "Calendar":
+        """Return the calendar of so many billed months whose last one is the month before a day."""
         current = today.replace(day=1)
-        return cls(add_months(current, -MONTHS), current, today)
+        return cls(add_months(current, -months), current, today)
 
     @property
     def months(self) -> list[date]:
         """First days of the billed months."""
-        return [add_months(self.first, index) for index in range(MONTHS)]
+        count = (self.current.year - self.first.year) * 12 + self.current.month - self.first.month
+        return [add_months(self.first, index) for index in range(count)]
 
     def ago(self, months: int) -> date:
         """First day of the month so many months before the current one."""

@@ -2,6 +2,8 @@
 
 from datetime import date
 
+from django.db import connection
+
 from billing.demo.catalogue import CARRIERS
 from billing.demo.leaks import Planted, number_cost
 from billing.demo.plan import CustomerPlan
@@ -72,7 +74,9 @@ def store_book(
     )
     _tariffs_and_terms(reseller, pairs, catalogue)
     _mandates(reseller, pairs, planted.never_presented if planted else {})
-    _features(reseller, pairs, catalogue, _numbers(reseller, pairs, catalogue))
+    numbers = _numbers(reseller, pairs, catalogue)
+    _mobile_tariffs(reseller, pairs, catalogue, numbers)
+    _features(reseller, pairs, catalogue, numbers)
     _prospects(reseller, house, calendar, dealers)
     return {customer.code: customer for customer in customers}
 
@@ -85,7 +89,6 @@ def _customer(reseller: Reseller, house: House, plan: CustomerPlan, dealers: lis
         code=plan.code,
         name=plan.name,
         legal_class=plan.legal_class,
-        status=plan.events[-1].status,
         dealer=dealers[plan.dealer] if plan.dealer is not None else None,
         segment=plan.segment,
         tags=plan.tags,
@@ -125,6 +128,28 @@ def _tariffs_and_terms(
             minimum_term_end=plan.contract_end,
         )
         for customer, plan in pairs
+    )
+
+
+def _mobile_tariffs(
+    reseller: Reseller,
+    pairs: list[tuple[Customer, CustomerPlan]],
+    catalogue: Catalogue,
+    numbers: dict[str, Number],
+) -> None:
+    """Price the mobiles of customers with a tariff of their own by the mobile tariff, as all others are."""
+    TariffAssignment.objects.bulk_create(
+        TariffAssignment(
+            reseller=reseller,
+            number=numbers[planned.number],
+            tariff=catalogue.tariffs["Mobile UK"],
+            start_date=planned.start,
+            end_date=planned.end,
+        )
+        for _, plan in pairs
+        if plan.tariff
+        for planned in plan.numbers
+        if planned.type == "mobile"
     )
 
 
@@ -218,6 +243,24 @@ def _features(
         ),
         batch_size=BATCH,
     )
+
+
+def set_statuses(reseller: Reseller, day: date) -> None:
+    """Set each customer's status to what it was on a day: what has not begun by then is a prospect."""
+    with connection.cursor() as cursor:
+        cursor.execute(STATUSES, {"reseller": reseller.pk, "day": day})
+
+
+STATUSES = """
+UPDATE billing_customer customer SET status = found.status
+FROM (
+    SELECT customer.id, coalesce((SELECT event.status FROM billing_customerevent event
+        WHERE event.reseller_id = %(reseller)s AND event.customer_id = customer.id AND event.date <= %(day)s
+        ORDER BY event.date DESC LIMIT 1), 'prospect') AS status
+    FROM billing_customer customer WHERE customer.reseller_id = %(reseller)s
+) found
+WHERE customer.id = found.id AND customer.reseller_id = %(reseller)s AND customer.status <> found.status
+"""
 
 
 def _prospects(reseller: Reseller, house: House, calendar: Calendar, dealers: list[Dealer]) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from billing.demo.catalogue import BELOW_COST, STALE, UNPRICED, WHOLESALER, bought_at
+from billing.demo.catalogue import BELOW_COST, DESTINATIONS, STALE, UNPRICED, WHOLESALER, bought_at
 from billing.demo.leaks import BELOW, UNRATED, Planted
 from billing.demo.leaks import STALE as STALE_CHECK
 from billing.demo.plan import CustomerPlan
@@ -29,6 +29,8 @@ from billing.demo.traffic import (
 #: Months before the current one from which numbers nobody knows and destinations nobody priced are called.
 UNKNOWN_FROM, UNPRICED_FROM = 4, 6
 AFTER_CEASE = 2
+#: Where calls of numbers nobody knows go to.
+UNKNOWN_CALLS = next(d.code for d in DESTINATIONS if d.name == "United Arab Emirates mobile")
 
 
 class Usage:
@@ -60,7 +62,7 @@ class Usage:
         yield self._stale(random, month, callers)
         if month.first >= self.calendar.ago(UNKNOWN_FROM):
             yield self._unrated(
-                chosen(random, month, [planted.unknown_number], WHOLESALER, "UKM", 3 * self.few),
+                chosen(random, month, [planted.unknown_number], WHOLESALER, UNKNOWN_CALLS, 3 * self.few),
                 month,
                 planted.unknown_number,
             )
@@ -99,7 +101,7 @@ class Usage:
         assert number.end is not None
         if not number.end <= month.first < number.end + timedelta(days=31 * AFTER_CEASE):
             return empty([number.number])
-        part = chosen(random, month, [number.number], WHOLESALER, "UKM", 2 * self.few)
+        part = chosen(random, month, [number.number], WHOLESALER, UNKNOWN_CALLS, 2 * self.few)
         return self._unrated(part, month, number.number)
 
     def _unrated(self, part: Traffic, month: Month, subject: str) -> Traffic:
