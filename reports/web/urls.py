@@ -1,5 +1,21 @@
 """Addresses of the report pages."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from reports.web.catalogue import Catalogue
+from reports.web.outside import SharedView
+from reports.web.query import Query
+from reports.web.result import ExportFile, MailPage, Result
+from reports.web.sharing import RevokeLink, RotateLink, SharePage
+
+urlpatterns: list[URLPattern] = [
+    path("reports/", Catalogue.as_view(), name="report-list"),
+    path("reports/runs/<uuid:pk>/", Result.as_view(), name="run-result"),
+    path("reports/runs/<uuid:pk>/export.<str:kind>", ExportFile.as_view(), name="run-export"),
+    path("reports/runs/<uuid:pk>/mail/", MailPage.as_view(), name="run-mail"),
+    path("reports/runs/<uuid:pk>/share/", SharePage.as_view(), name="run-share"),
+    path("reports/links/<int:pk>/revoke/", RevokeLink.as_view(), name="link-revoke"),
+    path("reports/links/<int:pk>/rotate/", RotateLink.as_view(), name="link-rotate"),
+    path("reports/<slug:slug>/", Query.as_view(), name="report"),
+    path("view", SharedView.as_view(), name="shared-view"),
+]

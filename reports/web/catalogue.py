@@ -1,0 +1,66 @@
+"""The catalogue of reports."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from reports.models import Run, ShareLink
+from reports.registry import REPORTS
+from reports.report import Report
+from reports.run import allowed
+from resellerkpi.core.access import Capability
+from resellerkpi.core.columns import Date, DateTime, Int, Text
+from resellerkpi.ui.panels import EmptyState, Panel, TablePanel
+from resellerkpi.ui.views import Page
+
+RUNS = [
+    Text(name="title", label="Report"),
+    DateTime(name="made_at", label="Generated", sortable=False),
+    Text(name="by_name", label="By"),
+    Int(name="row_count", label="Rows"),
+    Date(name="kept_until", label="Kept until"),
+]
+LINKS = [
+    Text(name="title", label="Shared report"),
+    Text(name="label", label="For"),
+    Date(name="expires_at", label="Expires"),
+]
+NO_RUNS = EmptyState("Nobody has run a report yet. Choose one above; its result is kept here for 30 days.")
+
+
+class Catalogue(Page):
+    """Every report by what it is for, and the results of late."""
+
+    capability = Capability.RUN_REPORTS
+    title = "Reports"
+    purpose = "Choose what you want to know; each result is kept as it was, to download, mail or share."
+    template = "reports/catalogue.html"
+
+    def get_context(self) -> dict[str, Any]:
+        """Return the reports the person may run, by family, and the tables below them."""
+        families: dict[str, list[Report]] = {}
+        for report in REPORTS:
+            if allowed(report, self.scope):
+                families.setdefault(report.family, []).append(report)
+        panels: list[Panel] = [
+            TablePanel("Latest results", RUNS, self._runs(), row_url="run-result", empty=NO_RUNS)
+        ]
+        links = self._links()
+        if links:
+            panels.append(TablePanel("Links that are open to outsiders", LINKS, links, row_url="run-share"))
+        return {"families": families, "panels": panels}
+
+    def _runs(self) -> list[dict[str, Any]]:
+        known = [report.slug for report in REPORTS if allowed(report, self.scope)]
+        late = Run.objects.filter(report__in=known, state=Run.State.READY).order_by("-as_of")[:20]
+        fields = ("pk", "title", "as_of", "by_name", "row_count", "kept_until")
+        return [
+            row | {"made_at": row["as_of"].astimezone(self.reseller.zone)} for row in late.values(*fields)
+        ]
+
+    def _links(self) -> list[dict[str, Any]]:
+        if not self.scope.can(Capability.SHARE):
+            return []
+        live = ShareLink.objects.filter(revoked_at=None, expires_at__gt=timezone.now()).order_by("expires_at")
+        rows = live.values("run_id", "run__title", "label", "expires_at")[:20]
+        return [{**row, "pk": row["run_id"], "title": row["run__title"]} for row in rows]

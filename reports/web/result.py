@@ -1,0 +1,175 @@
+"""The result of a run: its table, chart, tie-outs, files and mail; all read from the frozen rows."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from reports import mailing
+from reports.charting import chosen, dimensions, draw, drawable, measures
+from reports.models import MailDelivery, Run
+from reports.registry import REPORTS
+from reports.render import FORMATS, Showing, existing, export, filename
+from reports.run import MOST_AT_ONCE, allowed
+from reports.sharing import offered
+from reports.web.forms import MailForm
+from reports.web.query import address
+from reports.web.table import PAGE_SIZES, frozen_table
+from resellerkpi.core.access import Capability
+from resellerkpi.core.artifacts import path_of
+from resellerkpi.core.audit import record
+from resellerkpi.core.columns import DateTime, Text
+from resellerkpi.core.jobs import enqueue
+from resellerkpi.core.models import Artifact
+from resellerkpi.core.sheets import MEDIA
+from resellerkpi.ui.htmx import is_partial, varies
+from resellerkpi.ui.job_page import job_redirect
+from resellerkpi.ui.panels import ChartPanel, Facts, Panel, TablePanel
+from resellerkpi.ui.views import FormPage, Page
+
+DELIVERIES = [
+    Text(name="recipient", label="To"),
+    Text(name="formats", label="Files"),
+    Text(name="outcome", label="Outcome"),
+    DateTime(name="at", label="When", sortable=False),
+]
+
+
+def find_run(page: Page, pk: UUID) -> Run:
+    """Return a run of the scope that its reader may see; raises Http404 or PermissionDenied."""
+    run: Run | None = Run.objects.select_related("artifact", "job", "reseller").filter(pk=pk).first()
+    if run is None or run.report not in REPORTS:
+        raise Http404
+    if not allowed(REPORTS.get(run.report), page.scope):
+        raise PermissionDenied
+    return run
+
+
+class Result(Page):
+    """Shows a run as it was frozen; sorting, pages and charts ask the database nothing new."""
+
+    capability = Capability.RUN_REPORTS
+    template = "reports/result.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the result, or the job that is making it."""
+        self.run = run = find_run(self, kwargs["pk"])
+        if not run.is_ready and run.job is not None:
+            return job_redirect(run.job)
+        if not run.is_ready:
+            raise Http404
+        self.title, self.purpose = run.title, REPORTS.get(run.report).purpose
+        self.back = ("Reports", reverse("report-list"))
+        showing = Showing(run, sort=request.GET.get("sort", ""))
+        context = {"table": frozen_table(showing, request.GET), "sizes": PAGE_SIZES, "run": run}
+        if is_partial(request, "list"):
+            return varies(self.render(context, template="reports/_rows.html"))
+        return varies(self.render(context | self.whole(showing)))
+
+    def whole(self, showing: Showing) -> dict[str, Any]:
+        """Return what stands around the table."""
+        run, report = showing.run, REPORTS.get(showing.run.report)
+        preset = chosen(self.request.GET, report.charts, showing.columns)
+        return {
+            "filters": showing.filters,
+            "facts": Facts("About this result", showing.about, wide=True),
+            "query_url": address(run.report, run.params),
+            "again_url": address(run.report, run.params, output="web"),
+            "formats": [(kind, reverse("run-export", args=[run.pk, kind])) for kind in FORMATS],
+            "may_share": self.scope.can(Capability.SHARE),
+            "presets": [p for p in report.charts if drawable(p, showing.columns)],
+            "chart": chart_panel(showing, preset) if preset else None,
+            "blank": preset.chart if preset and preset.slug == "blank" else None,
+            "dimensions": dimensions(showing.columns),
+            "measures": measures(showing.columns),
+            "definitions": [c for c in showing.columns if c.help],
+            "deliveries": deliveries(run),
+        }
+
+
+def chart_panel(showing: Showing, preset: Any) -> ChartPanel:
+    """Draw a chart from the frozen rows."""
+    run = showing.run
+    days = (run.period_end - run.period_start).days if run.period_start and run.period_end else 0
+    drawing = draw(preset, showing.frozen, showing.columns, days=days)
+    return ChartPanel(drawing.chart.title, drawing.chart, drawing.rows, drawing.columns, note=drawing.note)
+
+
+def deliveries(run: Run) -> Panel | None:
+    """Return to whom a run was mailed, None for nobody."""
+    rows = [
+        {
+            "pk": sent.pk,
+            "recipient": sent.recipient,
+            "formats": sent.formats.upper() or "None",
+            "outcome": f"{sent.get_state_display()}{f': {sent.error}' if sent.error else ''}",
+            "at": (sent.sent_at or sent.asked_at).astimezone(run.reseller.zone),
+        }
+        for sent in MailDelivery.objects.filter(run=run).order_by("-asked_at", "pk")[:50]
+    ]
+    return TablePanel("Mailed to", DELIVERIES, rows) if rows else None
+
+
+class ExportFile(Page):
+    """Downloads a run as displayed; a large one is made by a job first."""
+
+    capability = Capability.RUN_REPORTS
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Send the file."""
+        run, kind = find_run(self, kwargs["pk"]), kwargs["kind"]
+        if kind not in FORMATS or not run.is_ready:
+            raise Http404
+        showing = Showing(run, sort=request.GET.get("sort", ""))
+        if existing(showing, kind) is None and run.row_count > MOST_AT_ONCE:
+            params = {"run": str(run.pk), "kind": kind, "sort": showing.sort if showing.sorted_by else ""}
+            back = reverse("run-result", args=[run.pk])
+            return job_redirect(
+                enqueue("reports.export", params, title=f"{kind.upper()}: {run.title}", back_url=back)
+            )
+        record("Report exported", run.title, run=run.pk, kind=kind, rows=run.row_count)
+        return download(export(showing, kind), run, kind)
+
+
+def download(artifact: Artifact, run: Run, kind: str) -> FileResponse:
+    """Send a stored file of a run."""
+    response = FileResponse(path_of(artifact).open("rb"), as_attachment=True, filename=filename(run, kind))
+    response["Content-Type"] = MEDIA[kind]
+    return response
+
+
+class MailPage(FormPage):
+    """Sends a run to several addresses."""
+
+    capability = Capability.SHARE
+    form_class = MailForm
+    title = "Send by mail"
+    submit = "Send"
+
+    def form_kwargs(self) -> dict[str, Any]:
+        """Offer the columns the sender may share."""
+        self.run = find_run(self, self.kwargs["pk"])
+        if not self.run.is_ready:
+            raise Http404
+        self.cancel_url = reverse("run-result", args=[self.run.pk])
+        self.back = (self.run.title, self.cancel_url)
+        self.purpose = "Everybody gets a mail of their own with the first rows, the totals and the files."
+        return {"offered": offered(self.run)}
+
+    def save(self, form: MailForm) -> HttpResponse:
+        """Hand the sending to a job."""
+        data = form.cleaned_data
+        job = mailing.ask(
+            self.run,
+            to=data["to"],
+            formats=data["formats"],
+            names=data["columns"],
+            note=data["note"],
+            now=timezone.now(),
+        )
+        messages.success(self.request, f"The mail goes to {len(data['to'])} people.")
+        return job_redirect(job)
