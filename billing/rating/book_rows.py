@@ -136,7 +136,7 @@ RATES = (
 
 def read_book(reseller: Reseller, carrier_id: int, first: date, last: date) -> BookRows:
     """Read numbers, assignments, tariffs and rates for calls of a carrier from the first to the last local day."""
-    choices = [ChoiceRow(*row[:4], *_days(row)) for row in _rows(CHOICES, reseller.pk, last, first)]
+    choices = [ChoiceRow._make((*row[:4], *_days(row))) for row in _rows(CHOICES, reseller.pk, last, first)]
     tariffs = read_tariffs(reseller)
     needed = {row.tariff_id for row in choices}
     needed |= {row.id for row in tariffs if row.is_default or row.carrier_id == carrier_id}
@@ -146,7 +146,8 @@ def read_book(reseller: Reseller, carrier_id: int, first: date, last: date) -> B
         numbers=[NumberRow(*row) for row in _rows(NUMBERS, reseller.pk)],
         identities=[(row[0], row[1]) for row in _rows(IDENTITIES, reseller.pk)],
         assignments=[
-            AssignmentRow(*row[:2], *_days(row)) for row in _rows(ASSIGNMENTS, reseller.pk, last, first)
+            AssignmentRow._make((*row[:2], *_days(row)))
+            for row in _rows(ASSIGNMENTS, reseller.pk, last, first)
         ],
         choices=choices,
         tariffs=tariffs,
@@ -176,7 +177,7 @@ def read_tariffs(reseller: Reseller) -> list[TariffRow]:
     bands: dict[int, list[TimeBand]] = defaultdict(list)
     for tariff, *band in _rows(BANDS, reseller.pk):
         bands[tariff].append(TimeBand(*band))
-    rows = [TariffRow(*row[:-1], day_number(row[-1])) for row in _rows(TARIFFS, reseller.pk)]
+    rows = [TariffRow._make((*row[:-1], day_number(row[-1]), ())) for row in _rows(TARIFFS, reseller.pk)]
     return [row._replace(bands=tuple(bands[row.id])) for row in rows]
 
 
@@ -196,7 +197,7 @@ def _rates(
     reseller_id: int, tariffs: list[int], first: date, last: date, rate_ids: Collection[int]
 ) -> list[RateRow]:
     rows = _rows(RATES, reseller_id, tariffs, last, first, list(rate_ids))
-    return [RateRow(*row[:13], day_number(row[13]), day_number(row[14]), *row[15:]) for row in rows]
+    return [RateRow._make((*row[:13], day_number(row[13]), day_number(row[14]), *row[15:])) for row in rows]
 
 
 def _days(row: tuple[Any, ...]) -> tuple[int, int]:

@@ -6,7 +6,7 @@ are before allowances, which are drawn later in call order.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -151,7 +151,7 @@ def _reasons(
     return reason
 
 
-def _parties(lines: Lines, book: RatingBook) -> dict[str, object]:
+def _parties(lines: Lines, book: RatingBook) -> dict[str, Any]:
     """Return the text that was matched (else the first candidate), the customer and the number."""
     texts = ["", *(text for column in lines.identities for text in column.values)]
     offsets = np.cumsum([1, *(len(column.values) for column in lines.identities)])
@@ -166,7 +166,7 @@ def _parties(lines: Lines, book: RatingBook) -> dict[str, object]:
     }
 
 
-def _rates(chunk: pd.DataFrame, found: Found, book: RatingBook) -> dict[str, object]:
+def _rates(chunk: pd.DataFrame, found: Found, book: RatingBook) -> dict[str, Any]:
     """Return the ids of both rates, and destination, class and currencies as text."""
     rates, currencies = book.rates, ["", *book.tariffs.currencies]
     either = np.where(found.rate != NONE, found.rate, found.cost_rate)
@@ -188,7 +188,7 @@ def _rates(chunk: pd.DataFrame, found: Found, book: RatingBook) -> dict[str, obj
     }
 
 
-def _words(values: Sequence[str], codes: Ints) -> pd.Series:
+def _words(values: Sequence[str], codes: Ints) -> Any:
     """Return a text column from positions in its distinct values."""
     words = pa.array(values, type=pa.large_string()).take(pa.array(codes))
-    return pd.Series(words, dtype="str")
+    return pd.array(words, dtype="str")
