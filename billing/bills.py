@@ -4,6 +4,7 @@ Beside billing.pipeline (calls), the only module that knows it. Each step is one
 run, look at its state, write, audit; so it happens once, however often or by however many it is asked for.
 """
 
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
@@ -87,7 +88,7 @@ def bill(
     """Take the period's run from where it stands to a state, each step in a transaction of its own."""
     with enter(scope):
         run_id = prepare_run(reseller, period).pk
-    steps = [
+    steps: list[tuple[str, Callable[..., BillingRun]]] = [
         (State.CHECKED, partial(check_run, accept=accept)),
         (State.BILLED, produce),
         (State.CONFIRMED, confirm),

@@ -120,47 +120,54 @@ class AgedRow:
 #: Open invoices at the end of the day `day` of the resellers, dealer and customer of the scope.
 OUTSTANDING = """
 SELECT invoice.id, invoice.number, invoice.customer_id, invoice.invoice_date, invoice.due_date,
-    invoice.is_disputed, invoice.currency, invoice.gross, invoice.gross - coalesce(settled.amount, 0) AS balance
-FROM billing_invoice invoice
+    invoice.is_disputed, invoice.currency, invoice.gross, moved.balance
+FROM (
+    SELECT id, sum(amount) AS balance
+    FROM (
+        SELECT id, gross AS amount FROM billing_invoice
+        WHERE reseller_id = ANY (%(resellers)s) AND state <> 'draft' AND invoice_date <= %(day)s
+        UNION ALL
+        SELECT invoice_id, -amount FROM billing_allocation
+        WHERE reseller_id = ANY (%(resellers)s) AND date <= %(day)s
+            AND (ended_date IS NULL OR ended_date > %(day)s)
+    ) moves
+    GROUP BY id
+    HAVING sum(amount) <> 0
+) moved
+JOIN billing_invoice invoice ON invoice.id = moved.id
 JOIN billing_customer customer ON customer.id = invoice.customer_id
-LEFT JOIN (
-    SELECT invoice_id, sum(amount) AS amount FROM billing_allocation
-    WHERE reseller_id = ANY (%(resellers)s) AND date <= %(day)s AND (ended_date IS NULL OR ended_date > %(day)s)
-    GROUP BY invoice_id
-) settled ON settled.invoice_id = invoice.id
-WHERE invoice.reseller_id = ANY (%(resellers)s) AND invoice.state <> 'draft' AND invoice.invoice_date <= %(day)s
-    AND invoice.gross <> coalesce(settled.amount, 0)
-    AND (%(dealer)s::bigint IS NULL OR customer.dealer_id = %(dealer)s)
+WHERE (%(dealer)s::bigint IS NULL OR customer.dealer_id = %(dealer)s)
     AND (%(customer)s::bigint IS NULL OR customer.id = %(customer)s)
 """
 
+#: Payments and credit notes less what of them settles invoices, in the same scope.
 UNALLOCATED = """
-SELECT money.customer_id, money.currency, sum(money.amount - coalesce(settled.amount, 0))
+SELECT moves.customer_id, moves.currency, sum(moves.amount)
 FROM (
-    SELECT id, NULL::bigint AS note_id, customer_id, currency, amount FROM billing_payment
+    SELECT customer_id, currency, amount FROM billing_payment
     WHERE reseller_id = ANY (%(resellers)s) AND received_date <= %(day)s
         AND (reversed_date IS NULL OR reversed_date > %(day)s)
     UNION ALL
-    SELECT NULL, id, customer_id, currency, gross FROM billing_creditnote
+    SELECT customer_id, currency, gross FROM billing_creditnote
     WHERE reseller_id = ANY (%(resellers)s) AND date <= %(day)s
-) money
-JOIN billing_customer customer ON customer.id = money.customer_id
-LEFT JOIN (
-    SELECT coalesce(payment_id, 0) AS payment_id, coalesce(credit_note_id, 0) AS note_id, sum(amount) AS amount
-    FROM billing_allocation
-    WHERE reseller_id = ANY (%(resellers)s) AND date <= %(day)s AND (ended_date IS NULL OR ended_date > %(day)s)
-    GROUP BY payment_id, credit_note_id
-) settled ON settled.payment_id = coalesce(money.id, 0) AND settled.note_id = coalesce(money.note_id, 0)
+    UNION ALL
+    SELECT invoice.customer_id, invoice.currency, -allocation.amount
+    FROM billing_allocation allocation JOIN billing_invoice invoice ON invoice.id = allocation.invoice_id
+    WHERE allocation.reseller_id = ANY (%(resellers)s) AND allocation.date <= %(day)s
+        AND (allocation.ended_date IS NULL OR allocation.ended_date > %(day)s)
+) moves
+JOIN billing_customer customer ON customer.id = moves.customer_id
 WHERE (%(dealer)s::bigint IS NULL OR customer.dealer_id = %(dealer)s)
     AND (%(customer)s::bigint IS NULL OR customer.id = %(customer)s)
-GROUP BY money.customer_id, money.currency
-HAVING sum(money.amount - coalesce(settled.amount, 0)) <> 0
+GROUP BY moves.customer_id, moves.currency
+HAVING sum(moves.amount) <> 0
 """
 
 
 def outstanding(as_of: date) -> list[OpenItem]:
     """Return every open invoice of the scope at the end of a day, by due date."""
-    return [OpenItem(*row) for row in _rows(OUTSTANDING + " ORDER BY invoice.due_date, invoice.id", as_of)]
+    items = [OpenItem(*row) for row in _rows(OUTSTANDING, as_of)]
+    return sorted(items, key=lambda item: (item.due_date, item.invoice_id))
 
 
 def unallocated(as_of: date) -> list[Unallocated]:
