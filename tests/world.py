@@ -185,17 +185,17 @@ def _catalogue(house: House, mark: str) -> None:
     house.package = FeatureType.objects.create(
         **own, code="PACK", name=f"{mark} 500 minutes", kind=FeatureType.Kind.PACKAGE
     )
-    for kind, price, cost in ((house.line, "12.50", "8.25"), (house.package, "9.00", "0")):
+    for kind, listed, cost in ((house.line, "12.50", "8.25"), (house.package, "9.00", "0")):
         FeaturePrice.objects.create(
             **own,
             feature_type=kind,
-            price=D(price),
+            price=D(listed),
             cost=D(cost),
             valid_from=START,
             valid_to=date(2026, 4, 1),
         )
         FeaturePrice.objects.create(
-            **own, feature_type=kind, price=D(price) + 1, cost=D(cost), valid_from=date(2026, 4, 1)
+            **own, feature_type=kind, price=D(listed) + 1, cost=D(cost), valid_from=date(2026, 4, 1)
         )
     Bundle.objects.create(
         **own, feature_type=house.package, unit=Bundle.Unit.SECONDS, amount=D(30_000), call_class="UK"

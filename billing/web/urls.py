@@ -2,8 +2,24 @@
 
 from django.urls import URLPattern
 
-from billing.web import imports
+from billing.web import (
+    carriers,
+    customers,
+    dealers,
+    features,
+    imports,
+    numbers,
+    search,
+    tariffs,
+)
 
 urlpatterns: list[URLPattern] = [
+    *carriers.urls,
+    *customers.urls,
+    *dealers.urls,
+    *features.urls,
     *imports.urls,
+    *numbers.urls,
+    *search.urls,
+    *tariffs.urls,
 ]

@@ -90,6 +90,14 @@ class ScopedChoiceFilter(django_filters.Filter):
         super().__init__(field_name=field_name, label=label, model=model, **options)
 
 
+class OneOf(django_filters.ChoiceFilter):
+    """Rows with one of a field's choices."""
+
+    def __init__(self, field_name: str, choices: Any, *, label: str, **options: Any) -> None:
+        options.setdefault("empty_label", "Any")
+        super().__init__(field_name=field_name, label=label, choices=choices, **options)
+
+
 class YesNoFilter(django_filters.ChoiceFilter):
     """Rows where a flag is on or off."""
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
+from resellerkpi.core.access import Capability
 from resellerkpi.core.periods import BadPeriod, Period, add_months, month_of, parse_period
 from resellerkpi.core.scope import current
 
@@ -21,6 +22,18 @@ PRESET_LABELS = {
     "this_year": "This year",
     "last_year": "Last year",
 }
+
+
+class Gated:
+    """A form that drops the fields its reader may not see: `needs` names their capabilities."""
+
+    needs: ClassVar[Mapping[str, Capability]] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, capability in self.needs.items():
+            if not current().can(capability):
+                self.fields.pop(name, None)  # type: ignore[attr-defined]
 
 
 class DayInput(forms.DateInput):
@@ -156,8 +169,3 @@ class PeriodField(forms.Field):
             return parse_period(str(value), today=timezone.now().astimezone(zone).date(), zone=zone)
         except BadPeriod as bad:
             raise ValidationError(str(bad)) from None
-
-
-def scope_reseller_id() -> int:
-    """Return the reseller new rows of a form belong to."""
-    return current().reseller_id

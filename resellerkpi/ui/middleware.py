@@ -1,10 +1,12 @@
 """The transaction and the scope around a whole response."""
 
 from collections.abc import Callable
+from datetime import UTC
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from resellerkpi.core.access import Role
 from resellerkpi.core.models import Membership, Reseller, User
@@ -32,7 +34,7 @@ class ScopeMiddleware:
         try:
             scope, reseller = standing(request.user)
             request.scope, request.reseller = scope, reseller  # type: ignore[attr-defined]
-            with enter(scope):
+            with enter(scope), timezone.override(reseller.zone if reseller else UTC):
                 response = self.get_response(request)
                 if response.status_code >= 500:
                     transaction.set_rollback(True)

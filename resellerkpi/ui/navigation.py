@@ -76,7 +76,7 @@ SECTIONS: tuple[Section, ...] = (
         (
             Entry("Tariffs", "tariff-list", _C.VIEW_BOOK),
             Entry("Feature types", "feature-type-list", _C.VIEW_BOOK),
-            Entry("Carriers", "carrier-list", _C.VIEW_BOOK),
+            Entry("Carriers", "carrier-list", _C.EDIT_BOOK),
         ),
     ),
     Section(
@@ -114,10 +114,10 @@ def home(scope: Scope) -> str:
     return places[0].url if places else ""
 
 
-def address(name: str) -> str:
-    """Return the address of a menu page, "" for a place whose pages are not in this release."""
+def address(name: str, *args: object) -> str:
+    """Return the address of a page, "" for one that is not in this release."""
     try:
-        return reverse(name)
+        return reverse(name, args=args)
     except NoReverseMatch:
         return ""
 

@@ -80,9 +80,8 @@ class TablePanel(Panel):
     @cached_property
     def table(self) -> HouseTable:
         """The table in the scope in force."""
-        table = make_table(
-            self.columns, self.rows, scope=current(), order_by=self.order_by, row_url=self.row_url
-        )
+        columns = [c for c in self.columns if not c.hidden]
+        table = make_table(columns, self.rows, scope=current(), order_by=self.order_by, row_url=self.row_url)
         if self.limit:
             table.data.data = table.data.data[: self.limit]
         table.orderable = False

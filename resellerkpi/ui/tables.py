@@ -1,18 +1,20 @@
 """Columns to django-tables2 tables: redaction, typed cells, sorting with a tie-break, totals."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import django_tables2 as tables
 from django.db.models import F, QuerySet, Sum
 from django.db.models.expressions import OrderBy
 from django.db.models.query import ValuesIterable
-from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from resellerkpi.core.columns import SUM, Column, Decimal, Minutes, Money, Percent, totals, visible
+from resellerkpi.core.columns import SUM, Column, DateTime, Decimal, Minutes, Money, Percent, totals, visible
 from resellerkpi.core.scope import Scope
+from resellerkpi.ui.navigation import address
 
 Rows = QuerySet[Any] | Iterable[Mapping[str, Any]]
 #: Codes whose label is shown as a mark of that meaning.
@@ -21,6 +23,19 @@ MEANINGS = {
     **dict.fromkeys(("suspended", "billed", "checked", "pending", "running", "loading"), "attention"),
     **dict.fromkeys(("failed", "error", "void"), "bad"),
 }
+
+
+def mark(code: Any, label: str) -> SafeString:
+    """Return a label in the colour of what its code means."""
+    return format_html('<span class="mark mark-{}">{}</span>', MEANINGS.get(str(code), "plain"), label)
+
+
+def local(column: Column, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the row with the column's instant in the zone of the page."""
+    value = row.get(column.name)
+    if isinstance(value, datetime) and timezone.is_aware(value):
+        return {**row, column.name: timezone.localtime(value)}
+    return row
 
 
 class HouseColumn(tables.Column):
@@ -43,20 +58,19 @@ class HouseColumn(tables.Column):
 
     def render(self, record: Mapping[str, Any]) -> str | SafeString:
         """Show the value, as a link or a mark where it is one."""
-        shown = self.column.display(record)
+        shown = self.column.display(local(self.column, record))
         href = self._href(record)
         if href:
             return format_html('<a href="{}">{}</a>', href, shown)
         if self.column.kind == "choice":
-            meaning = MEANINGS.get(str(self.column.value(record)), "plain")
-            return format_html('<span class="mark mark-{}">{}</span>', meaning, shown)
+            return mark(self.column.value(record), shown)
         return shown
 
     def _href(self, record: Mapping[str, Any]) -> str:
         if self.row_url and record.get("pk") is not None:
-            return reverse(self.row_url, args=[record["pk"]])
+            return address(self.row_url, record["pk"])
         if self.column.url and record.get(f"{self.column.name}_id") is not None:
-            return reverse(self.column.url, args=[record[f"{self.column.name}_id"]])
+            return address(self.column.url, record[f"{self.column.name}_id"])
         return ""
 
     def order(self, queryset: QuerySet[Any], is_descending: bool) -> tuple[QuerySet[Any], bool]:
@@ -147,8 +161,8 @@ def paths(columns: Sequence[Column]) -> dict[str, str]:
         if isinstance(column, Money) and not column.currency.startswith("="):
             wanted.setdefault(column.currency, _beside(column.path, column.currency))
         if column.url:
-            head, _, tail = column.path.rpartition("__")
-            wanted[f"{column.name}_id"] = f"{head}_id" if head else f"{tail}_id"
+            head, _, _ = column.path.rpartition("__")
+            wanted[f"{column.name}_id"] = f"{head or column.name}_id"
     return wanted
 
 
@@ -161,13 +175,17 @@ def read(columns: Sequence[Column], queryset: QuerySet[Any]) -> QuerySet[Any]:
     """Return the queryset read as dictionaries by column name, in one query."""
     wanted = paths(columns)
     names = list(wanted)
+    instants = [c for c in columns if isinstance(c, DateTime)]
 
     class Named(ValuesIterable):
         """Rows keyed by column names instead of lookups."""
 
         def __iter__(self) -> Any:
             for row in super().__iter__():
-                yield {name: row[wanted[name]] for name in names}
+                found = {name: row[wanted[name]] for name in names}
+                for column in instants:
+                    found = dict(local(column, found))
+                yield found
 
     found = queryset.values(*dict.fromkeys(wanted.values()))
     found._iterable_class = Named  # type: ignore[assignment]

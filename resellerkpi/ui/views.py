@@ -115,8 +115,11 @@ class ListPage(Page):
             "may_export": self.scope.can(Capability.RUN_REPORTS),
             **self.get_context(),
         }
-        part = "ui/_list.html" if is_partial(request, "list") else ""
-        return varies(self.render(context, template=part))
+        partial = is_partial(request, "list")
+        response = varies(self.render(context, template="ui/_list.html" if partial else ""))
+        if partial:
+            response["HX-Push-Url"] = tidy(request)
+        return response
 
     def filters(self) -> ScopedFilterSet | None:
         """Return the filters bound to the address, None when the page has none."""
@@ -161,6 +164,17 @@ class ListPage(Page):
         pages = max(1, -(-len(table.rows) // size)) if not hasattr(table, "page") else 1
         table.paginate(page=min(max(1, _whole(self.request.GET.get("page"), 1)), pages), per_page=size)
         return table
+
+
+def tidy(request: HttpRequest) -> str:
+    """Return the page's address without empty parameters and defaults."""
+    query = request.GET.copy()
+    for name in list(query):
+        values = [v for v in query.getlist(name) if v]
+        query.setlist(name, values)
+        if not values or (name == "rows" and values == [str(PAGE_SIZES[0])]):
+            del query[name]
+    return f"{request.path}?{query.urlencode()}" if query else request.path
 
 
 def _whole(text: str | None, default: int) -> int:

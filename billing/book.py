@@ -1,0 +1,349 @@
+"""Changes to the book by hand: each one transaction, audited, refused in one clear sentence.
+
+Dates are half-open: an `end_date` is the first day the thing is no longer there.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import Q
+
+from billing.models import (
+    Customer,
+    CustomerEvent,
+    CustomerNote,
+    Feature,
+    FeaturePrice,
+    FeatureType,
+    Number,
+    NumberAssignment,
+    Supply,
+    Tariff,
+    TariffAssignment,
+    TariffRate,
+)
+from resellerkpi.core import audit
+from resellerkpi.core.columns import day
+from resellerkpi.core.scope import current
+
+#: What each rule of the database means to a person.
+SENTENCES = {
+    "customer_code": "There is already a customer with this account code.",
+    "dealer_code": "There is already a dealer with this code.",
+    "carrier_code": "There is already a carrier with this code.",
+    "tariff_name": "There is already a tariff with this name.",
+    "feature_type_code": "There is already a feature type with this code.",
+    "number_once": "This number is in the book already.",
+    "identity_once": "This name of a line is used by another number already.",
+    "rate_once": "This tariff already has a rate for that key and band from that day.",
+    "rate_dates": "The rate must end after the day it begins.",
+    "rate_increments": "Increments are at least one second.",
+    "price_once": "There is already a price from that day.",
+    "price_no_overlap": "Another price is in force in those days.",
+    "assignment_no_overlap": "The number belongs to a customer on some of those days already.",
+    "assignment_dates": "The end must come after the start.",
+    "supply_number_no_overlap": "Another carrier supplies the number on some of those days already.",
+    "supply_dates": "The end must come after the start.",
+    "feature_dates": "The end must come after the start.",
+    "feature_quantity": "The quantity is at least one.",
+    "tariff_assignment_dates": "The end must come after the start.",
+    "tariff_assignment_once": "A tariff for these calls begins on that day already.",
+    "customer_event_once_a_day": "The status of this customer changes on that day already.",
+    "customer_billing_day": "The billing day lies between 1 and 31.",
+    "customer_vat_rate": "The VAT rate lies between 0 and 100 per cent.",
+    "tariff_places": "Prices are rounded to at most six places.",
+    "tariff_data_unit": "The data unit is more than zero.",
+}
+
+
+class BookRefused(ValueError):
+    """Raised when a change contradicts the book; `field` names the form field it belongs to, if any."""
+
+    def __init__(self, sentence: str, *, field: str | None = None) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+@contextmanager
+def _act() -> Iterator[None]:
+    """Run one change: all of it or nothing; what the database forbids becomes a sentence."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as broken:
+        name = getattr(getattr(broken.__cause__, "diag", None), "constraint_name", "") or ""
+        sentence = SENTENCES.get(name)
+        if sentence is None:
+            raise
+        raise BookRefused(sentence) from None
+
+
+def keep(row: models.Model, *, changed: Iterable[str] = ()) -> Any:
+    """Write a new or changed row of the book; `changed` names its fields for the audit log."""
+    new = row._state.adding
+    with _act():
+        if new:
+            row.reseller_id = current().reseller_id  # type: ignore[attr-defined]
+        row.save()
+        audit.record(
+            f"{row._meta.model_name}.{'added' if new else 'changed'}", row, fields=", ".join(sorted(changed))
+        )
+    return row
+
+
+def add_customer(customer: Customer, *, since: date) -> Customer:
+    """Add a customer; its status holds from a day on."""
+    with _act():
+        keep(customer)
+        CustomerEvent.objects.create(
+            reseller_id=customer.reseller_id, customer=customer, date=since, status=customer.status
+        )
+    return customer
+
+
+def change_status(
+    *,
+    customer: Customer,
+    status: str,
+    on: date,
+    today: date,
+    reason: str = "",
+    words: str = "",
+    competitor: str = "",
+    end_services: bool = False,
+) -> CustomerEvent:
+    """Change a customer's status from a day on; leaving asks why, and can end what the customer has."""
+    if status == Customer.Status.CEASED and not reason:
+        raise BookRefused("Say why the customer leaves.", field="reason")
+    before = CustomerEvent.objects.filter(customer=customer, date__lte=on).order_by("-date").first()
+    if before and before.status == status and before.date < on:
+        raise BookRefused(
+            f"The customer is {before.get_status_display().lower()} since {day(before.date)} already.",
+            field="status",
+        )
+    with _act():
+        event = CustomerEvent.objects.create(
+            reseller_id=customer.reseller_id,
+            customer=customer,
+            date=on,
+            status=status,
+            reason=reason,
+            words=words,
+            competitor=competitor,
+        )
+        _keep_in_step(customer, today)
+        if end_services and status == Customer.Status.CEASED:
+            end_everything(customer=customer, on=on)
+        audit.record("customer.status", customer, status=status, date=on, reason=reason)
+    return event
+
+
+def _keep_in_step(customer: Customer, today: date) -> None:
+    """Set the stored status to that of the latest event that has come."""
+    latest = CustomerEvent.objects.filter(customer=customer, date__lte=today).order_by("-date").first()
+    if latest and latest.status != customer.status:
+        customer.status = latest.status
+        customer.save(update_fields=["status"])
+
+
+def end_everything(*, customer: Customer, on: date) -> dict[str, int]:
+    """End a customer's numbers, features and tariffs on a day; return how many of each."""
+    ended = {}
+    with _act():
+        running = Q(end_date__isnull=True) | Q(end_date__gt=on)
+        for model in (NumberAssignment, Feature, TariffAssignment):
+            rows = model.objects.filter(running, customer=customer, start_date__lt=on)
+            ended[str(model._meta.verbose_name_plural)] = rows.update(end_date=on)
+        audit.record("customer.services_ended", customer, date=on, **ended)
+    return ended
+
+
+def add_note(*, customer: Customer, text: str, now: datetime) -> CustomerNote:
+    """Put a note on a customer's timeline."""
+    with _act():
+        note = CustomerNote.objects.create(
+            reseller_id=customer.reseller_id,
+            customer=customer,
+            at=now,
+            author_id=current().user_id,
+            text=text,
+        )
+        audit.record("customer.note_added", customer)
+    return note
+
+
+def assign_number(
+    *, number: Number, customer: Customer, start: date, end: date | None = None, site: str = ""
+) -> NumberAssignment:
+    """Give a number to a customer from a day on; refused while another customer has it."""
+    with _act():
+        row = NumberAssignment.objects.create(
+            reseller_id=customer.reseller_id,
+            number=number,
+            customer=customer,
+            start_date=start,
+            end_date=end,
+            site=site,
+        )
+        audit.record("number.assigned", number, customer=customer, start=start, end=end)
+    return row
+
+
+def add_number(
+    *, text: str, number_type: str, customer: Customer, start: date, site: str = "", description: str = ""
+) -> NumberAssignment:
+    """Give a customer a number by its digits; the number is added to the book when it is new."""
+    with _act():
+        number, new = Number.objects.get_or_create(
+            reseller_id=customer.reseller_id,
+            number=text,
+            defaults={"type": number_type, "description": description},
+        )
+        if new:
+            audit.record("number.added", number)
+        return assign_number(number=number, customer=customer, start=start, site=site)
+
+
+def end_assignment(*, assignment: NumberAssignment, on: date) -> NumberAssignment:
+    """End a customer's use of a number; `on` is the first day without it."""
+    with _act():
+        assignment.end_date = on
+        assignment.save(update_fields=["end_date"])
+        audit.record("number.ended", assignment.number, customer=assignment.customer, date=on)
+    return assignment
+
+
+def move_number(*, number: Number, customer: Customer, on: date, site: str = "") -> NumberAssignment:
+    """Give a number to another customer on a day; the use before it ends there."""
+    with _act():
+        running = NumberAssignment.objects.filter(
+            Q(end_date__isnull=True) | Q(end_date__gt=on), number=number, start_date__lt=on
+        )
+        for assignment in running.select_related("customer", "number"):
+            if assignment.customer_id == customer.pk:
+                raise BookRefused(
+                    "The number belongs to this customer on that day already.", field="customer"
+                )
+            end_assignment(assignment=assignment, on=on)
+        return assign_number(number=number, customer=customer, start=on, site=site)
+
+
+def supply_number(*, number: Number, carrier: Any, start: date, reference: str = "") -> Supply:
+    """Say which carrier supplies a number from a day on; the carrier before ends there."""
+    with _act():
+        Supply.objects.filter(
+            Q(end_date__isnull=True) | Q(end_date__gt=start), number=number, start_date__lt=start
+        ).update(end_date=start)
+        row = Supply.objects.create(
+            reseller_id=number.reseller_id,
+            number=number,
+            carrier=carrier,
+            reference=reference,
+            start_date=start,
+        )
+        audit.record("number.supplied", number, carrier=carrier, start=start)
+    return row
+
+
+def start_feature(
+    *,
+    customer: Customer,
+    feature_type: FeatureType,
+    start: date,
+    number: Number | None = None,
+    quantity: int = 1,
+    price: Decimal | None = None,
+    cost: Decimal | None = None,
+    discount_percent: Decimal = Decimal(0),
+) -> Feature:
+    """Give a customer something of the catalogue from a day on; no own price means the list price."""
+    if feature_type.per_number and number is None:
+        raise BookRefused(f"{feature_type} goes with a number: say which.", field="number")
+    if number is not None and not _has(customer, number, start):
+        raise BookRefused(f"{number} does not belong to {customer} on {day(start)}.", field="number")
+    with _act():
+        feature = Feature.objects.create(
+            reseller_id=customer.reseller_id,
+            customer=customer,
+            number=number,
+            feature_type=feature_type,
+            quantity=quantity,
+            start_date=start,
+            price=price,
+            cost=cost,
+            discount_percent=discount_percent,
+        )
+        audit.record("feature.started", feature, start=start, quantity=quantity, price=price)
+    return feature
+
+
+def _has(customer: Customer, number: Number, on: date) -> bool:
+    return NumberAssignment.objects.filter(
+        Q(end_date__isnull=True) | Q(end_date__gt=on), customer=customer, number=number, start_date__lte=on
+    ).exists()
+
+
+def end_feature(*, feature: Feature, on: date) -> Feature:
+    """End a feature; `on` is the first day without it."""
+    with _act():
+        feature.end_date = on
+        feature.save(update_fields=["end_date"])
+        audit.record("feature.ended", feature, date=on)
+    return feature
+
+
+def set_price(price: FeaturePrice) -> FeaturePrice:
+    """Put a list price in force from its day on; the price before ends there."""
+    with _act():
+        FeaturePrice.objects.filter(
+            Q(valid_to__isnull=True) | Q(valid_to__gt=price.valid_from),
+            feature_type_id=price.feature_type_id,
+            valid_from__lt=price.valid_from,
+        ).update(valid_to=price.valid_from)
+        later = FeaturePrice.objects.filter(
+            feature_type_id=price.feature_type_id, valid_from__gt=price.valid_from
+        ).order_by("valid_from")
+        first = later.first()
+        price.valid_to = first.valid_from if first else None
+        keep(price, changed=("price", "cost", "valid_from"))
+    return price
+
+
+def set_rate(rate: TariffRate) -> TariffRate:
+    """Put a rate in force from its day on; the one of the same key and band before it ends there."""
+    same = TariffRate.objects.filter(
+        tariff_id=rate.tariff_id, service=rate.service, key_kind=rate.key_kind, key=rate.key, band=rate.band
+    )
+    with _act():
+        same.filter(
+            Q(valid_to__isnull=True) | Q(valid_to__gt=rate.valid_from), valid_from__lt=rate.valid_from
+        ).update(valid_to=rate.valid_from)
+        later = same.filter(valid_from__gt=rate.valid_from).order_by("valid_from").first()
+        rate.valid_to = later.valid_from if later else None
+        keep(rate, changed=("price", "valid_from"))
+    return rate
+
+
+def assign_tariff(
+    *,
+    tariff: Tariff,
+    start: date,
+    customer: Customer | None = None,
+    number: Number | None = None,
+    call_class: str = "",
+) -> TariffAssignment:
+    """Price a customer's or a number's calls of a class by a tariff from a day on; the one before ends there."""
+    whose: dict[str, Any] = {"customer": customer, "number": number, "call_class": call_class}
+    with _act():
+        TariffAssignment.objects.filter(
+            Q(end_date__isnull=True) | Q(end_date__gt=start), start_date__lt=start, **whose
+        ).update(end_date=start)
+        row = TariffAssignment.objects.create(
+            reseller_id=tariff.reseller_id, tariff=tariff, start_date=start, **whose
+        )
+        audit.record("tariff.assigned", tariff, to=customer or number, start=start, call_class=call_class)
+    return row
