@@ -1,0 +1,32 @@
+"""Names people know for the keys of dimensions."""
+
+from collections.abc import Iterable
+
+from billing.models import Customer, Dealer, FeatureType, Number
+from kpis.words import BUCKETS
+
+FIXED: dict[str, dict[str, str]] = {
+    "status": dict(Customer.Status.choices),
+    "client_type": dict(Customer.ClientType.choices),
+    "method": dict(Customer.Method.choices),
+    "number_type": dict(Number.Type.choices),
+    "bucket": BUCKETS,
+}
+NONE = {"dealer": "No dealer", "segment": "No segment", "campaign": "No campaign"}
+
+
+def labels(dimension: str, keys: Iterable[str]) -> dict[str, str]:
+    """Return the name of each key of a dimension, asking the book once where names are in it."""
+    wanted = set(keys)
+    names = FIXED.get(dimension, {})
+    if dimension == "dealer":
+        names = dict(Dealer.objects.filter(code__in=wanted).values_list("code", "name"))
+    elif dimension == "feature":
+        names = dict(FeatureType.objects.filter(code__in=wanted).values_list("code", "name"))
+    return {key: names.get(key) or key or NONE.get(dimension, "None") for key in wanted}
+
+
+def order(dimension: str, keys: Iterable[str]) -> list[str]:
+    """Return keys in the order people expect: ages by age, the rest by name."""
+    fixed = list(FIXED.get(dimension, {}))
+    return sorted(keys, key=lambda k: (fixed.index(k) if k in fixed else len(fixed), k))

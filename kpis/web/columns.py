@@ -1,0 +1,61 @@
+"""Points of a KPI as table rows and columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kpis.kpi import Kpi, Unit
+from kpis.series import Point
+from kpis.words import DIMENSIONS, MARKS, month
+from resellerkpi.core.columns import Column, Date, Decimal, Int, Money, Percent, Row, Text
+
+
+class Month(Date):
+    """The first day of a month, shown as "Nov 2026"."""
+
+    def display(self, row: Row) -> str:
+        """Return "Nov 2026"."""
+        return month(self.value(row))
+
+
+def value_column(kpi: Kpi, name: str = "value", label: str = "") -> Column:
+    """Return the column of a KPI's figure."""
+    title = label or kpi.name
+    if kpi.unit is Unit.MONEY:
+        return Money(name=name, label=title)
+    if kpi.unit is Unit.PERCENT:
+        return Percent(name=name, label=title)
+    if kpi.unit is Unit.COUNT:
+        return Int(name=name, label=title)
+    return Decimal(
+        name=name, label=title, decimals=2, unit=kpi.unit.value if kpi.unit is not Unit.RATIO else ""
+    )
+
+
+def columns(kpi: Kpi, points: Sequence[Point], dimension: str) -> list[Column]:
+    """Return the columns of a KPI's points: month, key, currency, figure, parts, marks."""
+    found: list[Column] = [Month(name="month", label="Month")]
+    if dimension:
+        found.append(Text(name="label", label=DIMENSIONS[dimension]))
+    if any(p.currency for p in points):
+        found.append(Text(name="currency", label="Currency"))
+    found.append(value_column(kpi))
+    if kpi.is_ratio:
+        found += [
+            Decimal(name="numerator", label="Numerator", decimals=2),
+            Decimal(name="denominator", label="Denominator", decimals=2),
+        ]
+    return [*found, Text(name="marks", label="Remarks")]
+
+
+def row(point: Point, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a point as a table row."""
+    return {
+        "month": point.month,
+        "key": point.key,
+        "label": names.get(point.key, point.key),
+        "currency": point.currency,
+        "value": point.value,
+        "numerator": point.numerator,
+        "denominator": point.denominator,
+        "marks": ", ".join(MARKS[m] for m in point.marks),
+    }

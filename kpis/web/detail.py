@@ -1,0 +1,239 @@
+"""One KPI: figure, trend, table, breakdown, the customers behind it, definition; the same as CSV and JSON."""
+
+import io
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from kpis.compute import behind
+from kpis.kpi import KPIS, Kpi, UnknownDimension
+from kpis.labels import labels, order
+from kpis.reading import Reader
+from kpis.series import Point, roots
+from kpis.web.asked import Query, read_query
+from kpis.web.columns import columns, row, value_column
+from kpis.web.tiles import at_month, change, current, main_line, words
+from kpis.words import DIMENSIONS, month, plain, shown
+from resellerkpi.core.access import Capability
+from resellerkpi.core.chartspec import Line
+from resellerkpi.core.columns import Choice, Code, Text
+from resellerkpi.core.periods import BadPeriod, add_months
+from resellerkpi.core.sheets import write_csv
+from resellerkpi.ui.panels import Action, ChartPanel, EmptyState, Facts, HtmlPanel, Panel, TablePanel
+from resellerkpi.ui.views import Page
+
+BEHIND = 50
+
+
+class KpiPage(Page):
+    """What a page and the files of one KPI share: who may see it and what was asked."""
+
+    capability: ClassVar[Capability | None] = Capability.VIEW_KPIS
+    template = "ui/detail.html"
+
+    def find(self) -> tuple[Kpi, Reader]:
+        """Return the KPI of the address and a reader; a KPI the role may not see is not found."""
+        reader = Reader(self.reseller, self.scope, timezone.now())
+        slug = self.kwargs["slug"]
+        if slug not in KPIS or not reader.visible([KPIS.get(slug)]):
+            raise Http404
+        return KPIS.get(slug), reader
+
+
+class KpiDetail(KpiPage):
+    """How a figure developed, what it is made of and how it is counted."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the page; an address that makes no sense says why and shows the usual months."""
+        kpi, reader = self.find()
+        self.title, self.purpose, self.back = kpi.name, kpi.summary, ("KPIs", reverse("kpi-list"))
+        problem = ""
+        try:
+            query = read_query(kpi, request.GET.dict(), reader)
+        except (BadPeriod, UnknownDimension) as wrong:
+            problem, query = str(wrong.args[0]), read_query(kpi, {}, reader)
+        panels: list[Panel] = [HtmlPanel("kpis/_choose.html", _choices(kpi, query, problem))]
+        return self.render({"panels": panels + _panels(kpi, reader, query)}, status=400 if problem else 200)
+
+    def actions(self) -> Sequence[Action]:
+        """Offer the same figures as files."""
+        asked = self.request.GET.urlencode()
+        tail = f"?{asked}" if asked else ""
+        slug = self.kwargs["slug"]
+        return [
+            Action("CSV", reverse("kpi-csv", args=[slug]) + tail),
+            Action("JSON", reverse("kpi-json", args=[slug]) + tail),
+        ]
+
+
+def _choices(kpi: Kpi, query: Query, problem: str) -> dict[str, Any]:
+    return {
+        "first": f"{query.months[0]:%Y-%m}",
+        "last": f"{query.months[-1]:%Y-%m}",
+        "by": query.by,
+        "dimensions": [(d, DIMENSIONS[d]) for d in kpi.by],
+        "problem": problem,
+    }
+
+
+def _panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
+    months = [add_months(query.months[0], -12), *query.months]
+    wide = reader.points([kpi], _filled(months), ["", query.by] if query.by else [""])[kpi.slug]
+    totals = wide[""]
+    if not any(p.numerator for p in totals):
+        return [*_nothing(kpi, totals), _definition(kpi, reader)]
+    line = main_line(totals, reader.reseller.currency)
+    looked = query.month or line[current(line)].month
+    inside = set(query.months)
+    shown_points = [p for p in wide[query.by] if p.month in inside]
+    names = labels(query.by, {p.key for p in shown_points}) if query.by else {}
+    panels: list[Panel] = [_headline(kpi, line, looked), _trend(kpi, shown_points, query.by, names)]
+    if query.by:
+        panels.append(_breakdown(kpi, shown_points, query.by, names, looked))
+    table = sorted(
+        (row(p, names) for p in totals if p.month in inside), key=lambda r: r["month"], reverse=True
+    )
+    panels.append(TablePanel("By month", columns(kpi, totals, ""), table))
+    return [*panels, *_behind(kpi, reader, looked), _definition(kpi, reader)]
+
+
+def _filled(months: list[Any]) -> list[Any]:
+    count = (months[-1].year - months[0].year) * 12 + months[-1].month - months[0].month + 1
+    return [add_months(months[0], i) for i in range(count)]
+
+
+def _nothing(kpi: Kpi, totals: Sequence[Point]) -> list[Panel]:
+    text = (
+        kpi.needs_data
+        if any("needs_data" in p.marks for p in totals)
+        else "There is nothing to count in these months."
+    )
+    return [HtmlPanel("kpis/_empty.html", {"empty": EmptyState(text)})]
+
+
+def _headline(kpi: Kpi, line: Sequence[Point], looked: Any) -> Facts:
+    now = at_month(line, looked) or line[-1]
+    items: list[tuple[Any, ...]] = [(f"{looked:%B %Y}", shown(kpi, now.value, now.currency))]
+    for ago, label in ((1, "On the month before"), (12, "On a year before")):
+        moved = change(kpi, now, at_month(line, add_months(looked, -ago)))
+        items.append((label, f"{moved.arrow} {moved.amount} {moved.word}".strip() if moved else "n/a"))
+    if now.marks:
+        items.append(("Remarks", ", ".join(words(kpi, now))))
+    return Facts("In short", items)
+
+
+def _trend(kpi: Kpi, points: Sequence[Point], by: str, names: dict[str, str]) -> ChartPanel:
+    """Return the line over closed months; the open one is in the table only."""
+    rows = [row(p, names) for p in points if "open" not in p.marks]
+    many = len({p.currency for p in points}) > 1
+    series = "label" if by else "currency" if many else ""
+    if by and many:
+        for found in rows:
+            found["label"] = f"{found['label']} ({found['currency']})"
+    open_months = sorted({month(p.month) for p in points if "open" in p.marks})
+    note = f"{', '.join(open_months)} is still open and left out." if open_months else ""
+    chart = Line(x="month", y=("value",), series=series, title=kpi.name)
+    return ChartPanel("Trend", chart, rows, columns(kpi, points, by), note=note)
+
+
+def _breakdown(kpi: Kpi, points: Sequence[Point], by: str, names: dict[str, str], looked: Any) -> TablePanel:
+    here = [p for p in points if p.month == looked and (p.numerator or p.denominator)]
+    found = [row(p, names) for key in order(by, {p.key for p in here}) for p in here if p.key == key]
+    shown_columns = [c for c in columns(kpi, here, by) if c.name != "month"]
+    return TablePanel(f"By {DIMENSIONS[by].lower()}, {month(looked)}", shown_columns, found)
+
+
+def _behind(kpi: Kpi, reader: Reader, looked: Any) -> list[Panel]:
+    root = roots([kpi])[0]
+    found = behind(root, reader.closes_of([looked]), limit=BEHIND)
+    if not found or not reader.scope.can(Capability.VIEW_BOOK):
+        return []
+    count = found[0]["customers"]
+    more = f", the largest {BEHIND} of {count:,}" if count > BEHIND else ""
+    statuses = labels("status", {r["status"] for r in found})
+    listed = [
+        Text(name="name", label="Customer"),
+        Code(name="code", label="Account"),
+        Choice(name="status", label="Status", choices=list(statuses.items())),
+        *([Text(name="currency", label="Currency")] if found[0]["currency"] else []),
+        _part_column(root),
+    ]
+    rows = [{**r, "pk": r["id"]} for r in found]
+    return [TablePanel(f"Customers behind it, {month(looked)}{more}", listed, rows, row_url="customer")]
+
+
+def _part_column(kpi: Kpi) -> Any:
+    """Return the column of a customer's numerator: money, else what is counted."""
+    top = kpi.shape.top
+    if top is not None and top.source.currency:
+        return value_column(KPIS.get("total_invoiced"), label="Amount")
+    return value_column(KPIS.get("numbers_per_customer"), label="Counted")
+
+
+def _definition(kpi: Kpi, reader: Reader) -> HtmlPanel:
+    about = [
+        ("Unit", kpi.unit.value),
+        ("Good news when it goes", {"up": "up", "down": "down"}.get(kpi.good.value, "neither up nor down")),
+        ("Kind", f"{kpi.shape.kind}; months add up by: {kpi.rollup.value}"),
+        ("Version", str(kpi.version)),
+        ("Also known from", kpi.sources),
+    ]
+    return HtmlPanel(
+        "kpis/_definition.html",
+        {"paragraphs": kpi.formula.split("\n\n"), "about": [a for a in about if a[1]], "as_of": reader.as_of},
+        title="How it is counted",
+    )
+
+
+class KpiCsv(KpiPage):
+    """The figures of a KPI's page as CSV."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Return month, key, currency, figure, parts and marks."""
+        kpi, reader = self.find()
+        try:
+            query = read_query(kpi, request.GET.dict(), reader)
+        except (BadPeriod, UnknownDimension) as wrong:
+            return HttpResponse(str(wrong.args[0]), status=400, content_type="text/plain; charset=utf-8")
+        points = reader.points([kpi], query.months, [query.by])[kpi.slug][query.by]
+        names = labels(query.by, {p.key for p in points}) if query.by else {}
+        out = io.StringIO()
+        write_csv(columns(kpi, points, query.by), [row(p, names) for p in points], out)
+        response = HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="{kpi.slug}.csv"'
+        return response
+
+
+class KpiJson(KpiPage):
+    """The figures of a KPI's page as JSON."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Return the KPI and its rows: money as strings, months as 2026-10, percentages as ratios."""
+        kpi, reader = self.find()
+        try:
+            query = read_query(kpi, request.GET.dict(), reader)
+        except (BadPeriod, UnknownDimension) as wrong:
+            return _json({"error": str(wrong.args[0])}, status=400)
+        points = reader.points([kpi], query.months, [query.by])[kpi.slug][query.by]
+        return _json(
+            {
+                "slug": kpi.slug,
+                "name": kpi.name,
+                "unit": kpi.unit.value,
+                "version": kpi.version,
+                "formula": " ".join(kpi.formula.split()),
+                "from": query.months[0].isoformat(),
+                "until": query.until.isoformat(),
+                "by": query.by,
+                "as_of": reader.as_of.isoformat(timespec="seconds"),
+                "rows": [plain(kpi, p) for p in points],
+            }
+        )
+
+
+def _json(data: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    return HttpResponse(json.dumps(data, ensure_ascii=False), status=status, content_type="application/json")

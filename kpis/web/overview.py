@@ -1,0 +1,122 @@
+"""The first page: the five figures, then the families, the cash card and what changed, in one sentence."""
+
+from datetime import date
+from typing import Any, ClassVar
+
+from django.urls import reverse
+from django.utils import timezone
+
+from kpis.kpi import KPIS, Family, Kpi
+from kpis.labels import labels, order
+from kpis.reading import Reader
+from kpis.registry import by_family
+from kpis.series import Point
+from kpis.web.tiles import current, main_line, sentence, tile
+from kpis.words import month
+from resellerkpi.core.access import Capability
+from resellerkpi.core.chartspec import Bar
+from resellerkpi.core.columns import SUM, Money, Text
+from resellerkpi.ui.navigation import address
+from resellerkpi.ui.panels import ChartPanel, EmptyState, HtmlPanel, Panel, TilesPanel
+from resellerkpi.ui.views import Page
+
+MONTHS = 15
+FAMILIES = (Family.CUSTOMERS, Family.INVOICES, Family.CASH, Family.NUMBERS, Family.FEATURES)
+
+
+class Overview(Page):
+    """Is the business growing, and why did a number move."""
+
+    capability: ClassVar[Capability | None] = Capability.VIEW_KPIS
+    title = "Overview"
+    purpose = "How the business is doing, as of the last closed month."
+    template = "ui/detail.html"
+
+    def get_context(self) -> dict[str, Any]:
+        """Return the panels; an empty book says what to do first."""
+        reader = Reader(self.reseller, self.scope, timezone.now())
+        kpis = reader.visible(KPIS)
+        points = reader.points(kpis, reader.last_months(MONTHS), ["", "bucket"])
+        if not any(p.value for of_kpi in points.values() for p in of_kpi.get("", [])):
+            return {"panels": [_empty()]}
+        return {"panels": self._panels(kpis, points, reader)}
+
+    def _panels(self, kpis: list[Kpi], points: dict[str, Any], reader: Reader) -> list[Panel]:
+        home = self.reseller.currency
+        totals = {slug: of_kpi[""] for slug, of_kpi in points.items()}
+        five = sorted((k for k in kpis if k.headline), key=lambda k: k.headline)
+        words = {"text": sentence(totals, {k.slug: k for k in kpis}, home), "as_of": reader.as_of}
+        panels: list[Panel] = [
+            HtmlPanel("kpis/_sentence.html", words),
+            TilesPanel([tile(k, totals[k.slug], home) for k in five], title="Growth"),
+        ]
+        cash = points.get("aged_debt", {}).get("bucket", [])
+        if cash:
+            panels.append(_cash(cash, totals["outstanding"], home))
+        grouped = by_family([k for k in kpis if not k.headline])
+        panels += [
+            TilesPanel([tile(k, totals[k.slug], home) for k in grouped[family]], title=family.value)
+            for family in FAMILIES
+            if family in grouped
+        ]
+        return panels
+
+
+def _empty() -> HtmlPanel:
+    where = address("import-start", "customers")
+    state = EmptyState(
+        "There are no figures yet: they follow from customers, numbers, features and invoices.",
+        "Import customers" if where else "",
+        where,
+    )
+    return HtmlPanel("kpis/_empty.html", {"empty": state})
+
+
+def _cash(points: list[Point], outstanding: list[Point], home: str) -> ChartPanel:
+    """Return what is owed by age at the close shown elsewhere on the page."""
+    line = main_line(outstanding, home)
+    at: date = line[current(line)].month
+    here = [p for p in points if p.month == at]
+    names = labels("bucket", {p.key for p in here})
+    rows = [
+        {"label": names[p.key], "value": p.value, "currency": p.currency}
+        for key in order("bucket", names)
+        for p in here
+        if p.key == key
+    ]
+    columns = [
+        Text(name="label", label="Age"),
+        Text(name="currency"),
+        Money(name="value", label="Open", total=SUM),
+    ]
+    series = "currency" if len({p.currency for p in here}) > 1 else ""
+    return ChartPanel(
+        f"Outstanding by age, {month(at)}",
+        Bar(x="label", y=("value",), series=series, title="Outstanding by age"),
+        rows,
+        columns,
+        note="Days past the due date; including VAT.",
+        wide=False,
+    )
+
+
+class KpiList(Page):
+    """Every KPI by family, with its last closed month and what it means."""
+
+    capability: ClassVar[Capability | None] = Capability.VIEW_KPIS
+    title = "KPIs"
+    purpose = "Every figure the house keeps, what it was in the last closed month and how it is counted."
+    template = "ui/detail.html"
+
+    def get_context(self) -> dict[str, Any]:
+        """Return one panel of tiles per family."""
+        reader = Reader(self.reseller, self.scope, timezone.now())
+        kpis = reader.visible(KPIS)
+        points = reader.points(kpis, reader.last_months(MONTHS))
+        panels = [
+            TilesPanel(
+                [tile(k, points[k.slug][""], self.reseller.currency) for k in found], title=family.value
+            )
+            for family, found in by_family(kpis).items()
+        ]
+        return {"panels": panels, "back": ("Overview", reverse("overview"))}
