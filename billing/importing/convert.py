@@ -5,15 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Text = pa.Array
+Ints: TypeAlias = NDArray[np.int64]
+#: A pyarrow array of text.
+Text: TypeAlias = Any
 
 #: Amounts are int64 in 1e-8 of the currency, volumes int64 in 1e-6 MB; larger ones are refused.
 AMOUNT = 10**8

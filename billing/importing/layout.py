@@ -63,11 +63,8 @@ def _layout(fmt: Format, headings: Sequence[str], *, first_line: int) -> Layout:
         by_heading.setdefault(plain(name), name)
     layout = Layout(tuple(names), first_line, {}, (), by_heading)
     fields = {field: found for field, c in fmt.columns.items() if (found := _first(layout, c)) is not None}
-    identities = tuple(
-        found
-        for c in fmt.identities
-        if (found := tuple(n for each in c if (n := layout.find(each)) is not None))
-    )
+    given = (tuple(n for each in c if (n := layout.find(each)) is not None) for c in fmt.identities)
+    identities = tuple(columns for columns in given if columns)
     return Layout(tuple(names), first_line, fields, identities, by_heading)
 
 

@@ -3,7 +3,7 @@
 import codecs
 from collections.abc import Mapping
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from billing.importing.refused import FileRefused
 from billing.importing.registry import FIELDS, Candidates, Column, Format
@@ -34,7 +34,7 @@ def format_of(spec: Any, *, name: str = "mapped") -> Format:
         if key not in known:
             raise MappingRefused(f"A mapping has no setting “{key}”. Known: {', '.join(sorted(known))}.")
     columns, identities = _columns(spec.get("columns"))
-    options = {key: _choice(spec, key) for key in CHOICES if key in spec}
+    options: dict[str, Any] = {key: _choice(spec, key) for key in CHOICES if key in spec}
     options |= {key: _text(spec, key) for key in TEXTS if key in spec}
     answered = spec.get("answered_values", [])
     if not isinstance(answered, list) or not all(isinstance(word, str) for word in answered):
@@ -97,7 +97,7 @@ def _text(spec: dict[str, Any], key: str) -> str:
         raise MappingRefused(f"“{key}” is a text.")
     if key == "delimiter" and len(value) != 1:
         raise MappingRefused("“delimiter” is one character.")
-    if key == "zone" and value and value not in available_timezones() | {str(ZoneInfo("UTC"))}:
+    if key == "zone" and value and value not in available_timezones():
         raise MappingRefused(f"There is no time zone “{value}”.")
     if key == "encoding":
         try:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from django.db import connection
 
@@ -38,7 +39,7 @@ def remove_calls(file: CdrFile, *, zone: str) -> Removed:
 
     A file that stays keeps no error rows, and its content may be supplied again.
     """
-    row = (0, None, None, None, None)
+    row: tuple[Any, ...] = (0, None, None, None, None)
     if file.first_call_id is not None:
         bounds = [file.first_call_id, file.last_call_id, file.first_call_at, file.last_call_at]
         with connection.cursor() as cursor:
