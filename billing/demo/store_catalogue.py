@@ -261,7 +261,7 @@ def _feature_types(reseller: Reseller, carriers: list[Carrier], calendar: Calend
         )
         for code, unit, amount, prefixes, priority in BUNDLES
     )
-    by_code["CRM"].implies.add(by_code["REC"])
+    FeatureImplication.objects.create(reseller=reseller, feature_type=by_code["CRM"], implied=by_code["REC"])
     return by_code
 
 

@@ -11,1027 +11,2602 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('core', '0002_protect'),
+        ("core", "0002_protect"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Call',
+            name="Call",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('line', models.IntegerField()),
-                ('dedupe_key', models.BigIntegerField()),
-                ('uid', models.CharField(blank=True, max_length=120)),
-                ('group_uid', models.CharField(blank=True, max_length=120)),
-                ('service', models.CharField(max_length=5)),
-                ('direction', models.CharField(default='out', max_length=3)),
-                ('started_at', models.DateTimeField()),
-                ('billed_party', models.CharField(max_length=60)),
-                ('cli', models.CharField(blank=True, max_length=60)),
-                ('dialled', models.CharField(blank=True, max_length=60)),
-                ('answered', models.BooleanField(default=True)),
-                ('duration', models.IntegerField(default=0)),
-                ('volume', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('charge_code', models.CharField(blank=True, max_length=40)),
-                ('destination', models.CharField(blank=True, max_length=120)),
-                ('call_class', models.CharField(blank=True, max_length=30)),
-                ('band', models.CharField(blank=True, max_length=12)),
-                ('billed_seconds', models.IntegerField(default=0)),
-                ('drawn', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('retail', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('currency', models.CharField(blank=True, max_length=3)),
-                ('cost', models.DecimalField(decimal_places=6, max_digits=18, null=True)),
-                ('cost_currency', models.CharField(blank=True, max_length=3)),
-                ('expected_cost', models.DecimalField(decimal_places=6, max_digits=18, null=True)),
-                ('surcharge', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('state', models.CharField(choices=[('rated', 'Priced'), ('zero', 'Free of charge'), ('excluded', 'Left out by the format'), ('error', 'Could not be priced')], max_length=8)),
-                ('reason', models.CharField(blank=True, choices=[('unknown_cli', 'Unknown number'), ('inactive', 'Number not active at that time'), ('no_tariff', 'No tariff'), ('no_rate', 'No rate for the destination'), ('unknown_type', 'Unknown call type'), ('unanswered', 'Not answered'), ('internal', 'Internal call'), ('inbound', 'Incoming call')], max_length=16)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("line", models.IntegerField()),
+                ("dedupe_key", models.BigIntegerField()),
+                ("uid", models.CharField(blank=True, max_length=120)),
+                ("group_uid", models.CharField(blank=True, max_length=120)),
+                ("service", models.CharField(max_length=5)),
+                ("direction", models.CharField(default="out", max_length=3)),
+                ("started_at", models.DateTimeField()),
+                ("billed_party", models.CharField(max_length=60)),
+                ("cli", models.CharField(blank=True, max_length=60)),
+                ("dialled", models.CharField(blank=True, max_length=60)),
+                ("answered", models.BooleanField(default=True)),
+                ("duration", models.IntegerField(default=0)),
+                ("volume", models.DecimalField(decimal_places=6, default=0, max_digits=18)),
+                ("charge_code", models.CharField(blank=True, max_length=40)),
+                ("destination", models.CharField(blank=True, max_length=120)),
+                ("call_class", models.CharField(blank=True, max_length=30)),
+                ("band", models.CharField(blank=True, max_length=12)),
+                ("billed_seconds", models.IntegerField(default=0)),
+                ("drawn", models.DecimalField(decimal_places=6, default=0, max_digits=18)),
+                ("retail", models.DecimalField(decimal_places=6, default=0, max_digits=18)),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                ("cost", models.DecimalField(decimal_places=6, max_digits=18, null=True)),
+                ("cost_currency", models.CharField(blank=True, max_length=3)),
+                ("expected_cost", models.DecimalField(decimal_places=6, max_digits=18, null=True)),
+                ("surcharge", models.DecimalField(decimal_places=6, default=0, max_digits=18)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("rated", "Priced"),
+                            ("zero", "Free of charge"),
+                            ("excluded", "Left out by the format"),
+                            ("error", "Could not be priced"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("unknown_cli", "Unknown number"),
+                            ("inactive", "Number not active at that time"),
+                            ("no_tariff", "No tariff"),
+                            ("no_rate", "No rate for the destination"),
+                            ("unknown_type", "Unknown call type"),
+                            ("unanswered", "Not answered"),
+                            ("internal", "Internal call"),
+                            ("inbound", "Incoming call"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'billing_call',
-                'managed': False,
+                "db_table": "billing_call",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='BillingRun',
+            name="BillingRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80)),
-                ('cycle', models.CharField(default='monthly', max_length=40)),
-                ('period_start', models.DateField()),
-                ('period_end', models.DateField()),
-                ('invoice_date', models.DateField()),
-                ('due_date', models.DateField(blank=True, null=True)),
-                ('message', models.TextField(blank=True)),
-                ('state', models.CharField(choices=[('draft', 'Draft'), ('checked', 'Checked'), ('billed', 'Billed'), ('confirmed', 'Confirmed'), ('sent', 'Sent')], default='draft', max_length=10)),
-                ('accepted_errors', models.CharField(blank=True, max_length=300)),
-                ('usage_batch', models.BigIntegerField(null=True)),
-                ('billed_at', models.DateTimeField(null=True)),
-                ('confirmed_at', models.DateTimeField(null=True)),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('checked_by', resellerkpi.core.fields.Link(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('confirmed_by', resellerkpi.core.fields.Link(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=80)),
+                ("cycle", models.CharField(default="monthly", max_length=40)),
+                ("period_start", models.DateField()),
+                ("period_end", models.DateField()),
+                ("invoice_date", models.DateField()),
+                ("due_date", models.DateField(blank=True, null=True)),
+                ("message", models.TextField(blank=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Draft"),
+                            ("checked", "Checked"),
+                            ("billed", "Billed"),
+                            ("confirmed", "Confirmed"),
+                            ("sent", "Sent"),
+                        ],
+                        default="draft",
+                        max_length=10,
+                    ),
+                ),
+                ("accepted_errors", models.CharField(blank=True, max_length=300)),
+                ("usage_batch", models.BigIntegerField(null=True)),
+                ("billed_at", models.DateTimeField(null=True)),
+                ("confirmed_at", models.DateTimeField(null=True)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "checked_by",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "confirmed_by",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Carrier',
+            name="Carrier",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=40)),
-                ('name', models.CharField(max_length=120)),
-                ('country', models.CharField(default='GB', max_length=2)),
-                ('time_zone', models.CharField(default='Europe/London', max_length=60)),
-                ('currency', models.CharField(default='GBP', max_length=3)),
-                ('required_for_run', models.BooleanField(default=False)),
-                ('cdr_delay_days', models.PositiveSmallIntegerField(default=1)),
-                ('day_first', models.BooleanField(default=True)),
-                ('strip_prefix', models.CharField(blank=True, max_length=20)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=40)),
+                ("name", models.CharField(max_length=120)),
+                ("country", models.CharField(default="GB", max_length=2)),
+                ("time_zone", models.CharField(default="Europe/London", max_length=60)),
+                ("currency", models.CharField(default="GBP", max_length=3)),
+                ("required_for_run", models.BooleanField(default=False)),
+                ("cdr_delay_days", models.PositiveSmallIntegerField(default=1)),
+                ("day_first", models.BooleanField(default=True)),
+                ("strip_prefix", models.CharField(blank=True, max_length=20)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='CdrFile',
+            name="CdrFile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('format', models.CharField(max_length=60)),
-                ('name', models.CharField(max_length=200)),
-                ('size', models.BigIntegerField()),
-                ('sha256', models.CharField(max_length=64)),
-                ('state', models.CharField(choices=[('loading', 'Loading'), ('loaded', 'Loaded')], default='loading', max_length=8)),
-                ('rows', models.BigIntegerField(default=0)),
-                ('duplicates', models.BigIntegerField(default=0)),
-                ('rejects', models.BigIntegerField(default=0)),
-                ('rated', models.BigIntegerField(default=0)),
-                ('zero', models.BigIntegerField(default=0)),
-                ('excluded', models.BigIntegerField(default=0)),
-                ('unpriced', models.BigIntegerField(default=0)),
-                ('seconds', models.BigIntegerField(default=0)),
-                ('cost', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('retail', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('currency', models.CharField(blank=True, max_length=3)),
-                ('first_call_id', models.BigIntegerField(null=True)),
-                ('last_call_id', models.BigIntegerField(null=True)),
-                ('first_call_at', models.DateTimeField(null=True)),
-                ('last_call_at', models.DateTimeField(null=True)),
-                ('loaded_at', models.DateTimeField(null=True)),
-                ('carrier', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='files', to='billing.carrier')),
-                ('loaded_by', resellerkpi.core.fields.Link(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("format", models.CharField(max_length=60)),
+                ("name", models.CharField(max_length=200)),
+                ("size", models.BigIntegerField()),
+                ("sha256", models.CharField(max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("loading", "Loading"), ("loaded", "Loaded")],
+                        default="loading",
+                        max_length=8,
+                    ),
+                ),
+                ("rows", models.BigIntegerField(default=0)),
+                ("duplicates", models.BigIntegerField(default=0)),
+                ("rejects", models.BigIntegerField(default=0)),
+                ("rated", models.BigIntegerField(default=0)),
+                ("zero", models.BigIntegerField(default=0)),
+                ("excluded", models.BigIntegerField(default=0)),
+                ("unpriced", models.BigIntegerField(default=0)),
+                ("seconds", models.BigIntegerField(default=0)),
+                ("cost", models.DecimalField(decimal_places=6, default=0, max_digits=18)),
+                ("retail", models.DecimalField(decimal_places=6, default=0, max_digits=18)),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                ("first_call_id", models.BigIntegerField(null=True)),
+                ("last_call_id", models.BigIntegerField(null=True)),
+                ("first_call_at", models.DateTimeField(null=True)),
+                ("last_call_at", models.DateTimeField(null=True)),
+                ("loaded_at", models.DateTimeField(null=True)),
+                (
+                    "carrier",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="files",
+                        to="billing.carrier",
+                    ),
+                ),
+                (
+                    "loaded_by",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='CdrReject',
+            name="CdrReject",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('line', models.IntegerField()),
-                ('outcome', models.CharField(choices=[('error', 'Could not be read'), ('duplicate', 'Already loaded')], max_length=9)),
-                ('reason', models.CharField(blank=True, max_length=200)),
-                ('raw', models.TextField(blank=True)),
-                ('file', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='rejected', to='billing.cdrfile')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("line", models.IntegerField()),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[("error", "Could not be read"), ("duplicate", "Already loaded")],
+                        max_length=9,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=200)),
+                ("raw", models.TextField(blank=True)),
+                (
+                    "file",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rejected",
+                        to="billing.cdrfile",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ChangedDay',
+            name="ChangedDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('changed_at', models.DateTimeField(auto_now=True)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("day", models.DateField()),
+                ("changed_at", models.DateTimeField(auto_now=True)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Customer',
+            name="Customer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=60)),
-                ('name', models.CharField(max_length=160)),
-                ('client_type', models.CharField(choices=[('client', 'Client'), ('reseller', 'Reseller'), ('calling_card', 'Calling card'), ('call_shop', 'Call shop')], default='client', max_length=12)),
-                ('legal_class', models.CharField(blank=True, max_length=40)),
-                ('status', models.CharField(choices=[('prospect', 'Prospect'), ('active', 'Active'), ('suspended', 'Suspended'), ('ceased', 'Ceased')], default='prospect', max_length=10)),
-                ('segment', models.CharField(blank=True, max_length=60)),
-                ('tags', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), blank=True, default=list, size=None)),
-                ('campaign', models.CharField(blank=True, max_length=80)),
-                ('email', models.EmailField(blank=True, max_length=254)),
-                ('phone', models.CharField(blank=True, max_length=40)),
-                ('address', models.TextField(blank=True)),
-                ('postcode', models.CharField(blank=True, max_length=12)),
-                ('vat_number', models.CharField(blank=True, max_length=20)),
-                ('vat_rate', models.DecimalField(decimal_places=2, default=20, max_digits=5)),
-                ('currency', models.CharField(default='GBP', max_length=3)),
-                ('payment_method', models.CharField(choices=[('direct_debit', 'Direct Debit'), ('card', 'Card'), ('transfer', 'Bank transfer'), ('cheque', 'Cheque'), ('prepaid', 'Prepaid')], default='transfer', max_length=12)),
-                ('terms_days', models.PositiveSmallIntegerField(default=14)),
-                ('billing_cycle', models.CharField(default='monthly', max_length=40)),
-                ('billing_day', models.PositiveSmallIntegerField(default=1)),
-                ('minimum_invoice', models.DecimalField(decimal_places=2, default=0, max_digits=12)),
-                ('on_hold', models.BooleanField(default=False)),
-                ('credit_limit', models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True)),
-                ('itemised_by_email', models.BooleanField(default=False)),
-                ('contract_end', models.DateField(blank=True, null=True)),
-                ('renewal_date', models.DateField(blank=True, null=True)),
-                ('is_test', models.BooleanField(default=False)),
-                ('imported', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('account_manager', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('parent', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='billing.customer')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=60)),
+                ("name", models.CharField(max_length=160)),
+                (
+                    "client_type",
+                    models.CharField(
+                        choices=[
+                            ("client", "Client"),
+                            ("reseller", "Reseller"),
+                            ("calling_card", "Calling card"),
+                            ("call_shop", "Call shop"),
+                        ],
+                        default="client",
+                        max_length=12,
+                    ),
+                ),
+                ("legal_class", models.CharField(blank=True, max_length=40)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("prospect", "Prospect"),
+                            ("active", "Active"),
+                            ("suspended", "Suspended"),
+                            ("ceased", "Ceased"),
+                        ],
+                        default="prospect",
+                        max_length=10,
+                    ),
+                ),
+                ("segment", models.CharField(blank=True, max_length=60)),
+                (
+                    "tags",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=40), blank=True, default=list, size=None
+                    ),
+                ),
+                ("campaign", models.CharField(blank=True, max_length=80)),
+                ("email", models.EmailField(blank=True, max_length=254)),
+                ("phone", models.CharField(blank=True, max_length=40)),
+                ("address", models.TextField(blank=True)),
+                ("postcode", models.CharField(blank=True, max_length=12)),
+                ("vat_number", models.CharField(blank=True, max_length=20)),
+                ("vat_rate", models.DecimalField(decimal_places=2, default=20, max_digits=5)),
+                ("currency", models.CharField(default="GBP", max_length=3)),
+                (
+                    "payment_method",
+                    models.CharField(
+                        choices=[
+                            ("direct_debit", "Direct Debit"),
+                            ("card", "Card"),
+                            ("transfer", "Bank transfer"),
+                            ("cheque", "Cheque"),
+                            ("prepaid", "Prepaid"),
+                        ],
+                        default="transfer",
+                        max_length=12,
+                    ),
+                ),
+                ("terms_days", models.PositiveSmallIntegerField(default=14)),
+                ("billing_cycle", models.CharField(default="monthly", max_length=40)),
+                ("billing_day", models.PositiveSmallIntegerField(default=1)),
+                ("minimum_invoice", models.DecimalField(decimal_places=2, default=0, max_digits=12)),
+                ("on_hold", models.BooleanField(default=False)),
+                ("credit_limit", models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True)),
+                ("itemised_by_email", models.BooleanField(default=False)),
+                ("contract_end", models.DateField(blank=True, null=True)),
+                ("renewal_date", models.DateField(blank=True, null=True)),
+                ("is_test", models.BooleanField(default=False)),
+                ("imported", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "account_manager",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "parent",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="children",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Contract',
+            name="Contract",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(max_length=80)),
-                ('start_date', models.DateField()),
-                ('minimum_term_end', models.DateField(blank=True, null=True)),
-                ('notice_days', models.PositiveSmallIntegerField(default=30)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('customer', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='contracts', to='billing.customer')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("reference", models.CharField(max_length=80)),
+                ("start_date", models.DateField()),
+                ("minimum_term_end", models.DateField(blank=True, null=True)),
+                ("notice_days", models.PositiveSmallIntegerField(default=30)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="contracts",
+                        to="billing.customer",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='CustomerEvent',
+            name="CustomerEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('date', models.DateField()),
-                ('status', models.CharField(choices=[('prospect', 'Prospect'), ('active', 'Active'), ('suspended', 'Suspended'), ('ceased', 'Ceased')], max_length=10)),
-                ('reason', models.CharField(blank=True, choices=[('price', 'Price'), ('service', 'Service or support'), ('competitor', 'Went to a competitor'), ('port_out', 'Numbers ported out'), ('ceased_trading', 'Ceased trading'), ('non_payment', 'Did not pay'), ('moved', 'Moved premises'), ('other', 'Other')], max_length=16)),
-                ('words', models.TextField(blank=True)),
-                ('competitor', models.CharField(blank=True, max_length=80)),
-                ('customer', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='events', to='billing.customer')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("date", models.DateField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("prospect", "Prospect"),
+                            ("active", "Active"),
+                            ("suspended", "Suspended"),
+                            ("ceased", "Ceased"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("price", "Price"),
+                            ("service", "Service or support"),
+                            ("competitor", "Went to a competitor"),
+                            ("port_out", "Numbers ported out"),
+                            ("ceased_trading", "Ceased trading"),
+                            ("non_payment", "Did not pay"),
+                            ("moved", "Moved premises"),
+                            ("other", "Other"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("words", models.TextField(blank=True)),
+                ("competitor", models.CharField(blank=True, max_length=80)),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='CustomerNote',
+            name="CustomerNote",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('text', models.TextField()),
-                ('author', resellerkpi.core.fields.Link(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('customer', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='notes', to='billing.customer')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("text", models.TextField()),
+                (
+                    "author",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notes",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Dealer',
+            name="Dealer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=40)),
-                ('name', models.CharField(max_length=120)),
-                ('email', models.EmailField(blank=True, max_length=254)),
-                ('phone', models.CharField(blank=True, max_length=40)),
-                ('commission_recurring', models.DecimalField(decimal_places=2, default=0, max_digits=5)),
-                ('commission_usage', models.DecimalField(decimal_places=2, default=0, max_digits=5)),
-                ('is_active', models.BooleanField(default=True)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=40)),
+                ("name", models.CharField(max_length=120)),
+                ("email", models.EmailField(blank=True, max_length=254)),
+                ("phone", models.CharField(blank=True, max_length=40)),
+                ("commission_recurring", models.DecimalField(decimal_places=2, default=0, max_digits=5)),
+                ("commission_usage", models.DecimalField(decimal_places=2, default=0, max_digits=5)),
+                ("is_active", models.BooleanField(default=True)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='customer',
-            name='dealer',
-            field=resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='customers', to='billing.dealer'),
+            model_name="customer",
+            name="dealer",
+            field=resellerkpi.core.fields.Link(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="customers",
+                to="billing.dealer",
+            ),
         ),
         migrations.CreateModel(
-            name='ExchangeRate',
+            name="ExchangeRate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('date', models.DateField()),
-                ('base', models.CharField(default='EUR', max_length=3)),
-                ('currency', models.CharField(max_length=3)),
-                ('rate', models.DecimalField(decimal_places=8, max_digits=18)),
-                ('source', models.CharField(default='ECB', max_length=40)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("date", models.DateField()),
+                ("base", models.CharField(default="EUR", max_length=3)),
+                ("currency", models.CharField(max_length=3)),
+                ("rate", models.DecimalField(decimal_places=8, max_digits=18)),
+                ("source", models.CharField(default="ECB", max_length=40)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='FeatureType',
+            name="FeatureType",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=60)),
-                ('name', models.CharField(max_length=120)),
-                ('kind', models.CharField(choices=[('line', 'Line or channel'), ('feature', 'Feature'), ('package', 'Package with allowance'), ('hardware', 'Hardware')], default='feature', max_length=8)),
-                ('per_number', models.BooleanField(default=False)),
-                ('currency', models.CharField(default='GBP', max_length=3)),
-                ('interval', models.CharField(choices=[('month', 'Monthly'), ('quarter', 'Quarterly'), ('year', 'Yearly'), ('once', 'Once')], default='month', max_length=8)),
-                ('timing', models.CharField(choices=[('advance', 'In advance'), ('arrears', 'In arrears')], default='advance', max_length=8)),
-                ('prorate', models.CharField(choices=[('actual', 'By actual days'), ('30', 'By a 30-day month'), ('none', 'Full price')], default='actual', max_length=6)),
-                ('activation_fee', models.DecimalField(decimal_places=4, default=0, max_digits=12)),
-                ('minimum_term_months', models.PositiveSmallIntegerField(default=0)),
-                ('carrier_product', models.CharField(blank=True, max_length=80)),
-                ('ladder', models.CharField(blank=True, max_length=40)),
-                ('level', models.PositiveSmallIntegerField(blank=True, null=True)),
-                ('own_name', models.BooleanField(default=True)),
-                ('own_bill', models.BooleanField(default=True)),
-                ('own_support', models.BooleanField(default=True)),
-                ('is_available', models.BooleanField(default=True)),
-                ('carrier', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.carrier')),
-                ('implies', models.ManyToManyField(blank=True, related_name='implied_by', to='billing.featuretype')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=60)),
+                ("name", models.CharField(max_length=120)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("line", "Line or channel"),
+                            ("feature", "Feature"),
+                            ("package", "Package with allowance"),
+                            ("hardware", "Hardware"),
+                        ],
+                        default="feature",
+                        max_length=8,
+                    ),
+                ),
+                ("per_number", models.BooleanField(default=False)),
+                ("currency", models.CharField(default="GBP", max_length=3)),
+                (
+                    "interval",
+                    models.CharField(
+                        choices=[
+                            ("month", "Monthly"),
+                            ("quarter", "Quarterly"),
+                            ("year", "Yearly"),
+                            ("once", "Once"),
+                        ],
+                        default="month",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "timing",
+                    models.CharField(
+                        choices=[("advance", "In advance"), ("arrears", "In arrears")],
+                        default="advance",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "prorate",
+                    models.CharField(
+                        choices=[
+                            ("actual", "By actual days"),
+                            ("30", "By a 30-day month"),
+                            ("none", "Full price"),
+                        ],
+                        default="actual",
+                        max_length=6,
+                    ),
+                ),
+                ("activation_fee", models.DecimalField(decimal_places=4, default=0, max_digits=12)),
+                ("minimum_term_months", models.PositiveSmallIntegerField(default=0)),
+                ("carrier_product", models.CharField(blank=True, max_length=80)),
+                ("ladder", models.CharField(blank=True, max_length=40)),
+                ("level", models.PositiveSmallIntegerField(blank=True, null=True)),
+                ("own_name", models.BooleanField(default=True)),
+                ("own_bill", models.BooleanField(default=True)),
+                ("own_support", models.BooleanField(default=True)),
+                ("is_available", models.BooleanField(default=True)),
+                (
+                    "carrier",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="billing.carrier",
+                    ),
+                ),
+                (
+                    "implies",
+                    models.ManyToManyField(blank=True, related_name="implied_by", to="billing.featuretype"),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='FeaturePrice',
+            name="FeaturePrice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('price', models.DecimalField(decimal_places=6, max_digits=18)),
-                ('cost', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('valid_from', models.DateField()),
-                ('valid_to', models.DateField(blank=True, null=True)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('feature_type', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='prices', to='billing.featuretype')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("price", models.DecimalField(decimal_places=6, max_digits=18)),
+                ("cost", models.DecimalField(decimal_places=6, default=0, max_digits=18)),
+                ("valid_from", models.DateField()),
+                ("valid_to", models.DateField(blank=True, null=True)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "feature_type",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="prices",
+                        to="billing.featuretype",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Bundle',
+            name="Bundle",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('unit', models.CharField(choices=[('seconds', 'Minutes (counted in seconds)'), ('calls', 'Calls'), ('sms', 'SMS'), ('data', 'Data (MB)'), ('money', 'Money')], max_length=8)),
-                ('amount', models.DecimalField(decimal_places=6, max_digits=18)),
-                ('step', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('call_class', models.CharField(blank=True, max_length=30)),
-                ('prefixes', models.CharField(blank=True, max_length=400)),
-                ('shared', models.BooleanField(default=True)),
-                ('priority', models.PositiveSmallIntegerField(default=0)),
-                ('prorate_first', models.BooleanField(default=False)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('feature_type', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='bundles', to='billing.featuretype')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "unit",
+                    models.CharField(
+                        choices=[
+                            ("seconds", "Minutes (counted in seconds)"),
+                            ("calls", "Calls"),
+                            ("sms", "SMS"),
+                            ("data", "Data (MB)"),
+                            ("money", "Money"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("amount", models.DecimalField(decimal_places=6, max_digits=18)),
+                ("step", models.DecimalField(decimal_places=6, default=0, max_digits=18)),
+                ("call_class", models.CharField(blank=True, max_length=30)),
+                ("prefixes", models.CharField(blank=True, max_length=400)),
+                ("shared", models.BooleanField(default=True)),
+                ("priority", models.PositiveSmallIntegerField(default=0)),
+                ("prorate_first", models.BooleanField(default=False)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "feature_type",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="bundles",
+                        to="billing.featuretype",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Invoice',
+            name="Invoice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.CharField(blank=True, max_length=40, null=True)),
-                ('is_opening', models.BooleanField(default=False)),
-                ('state', models.CharField(choices=[('draft', 'Draft'), ('issued', 'Issued'), ('void', 'Cancelled by credit note')], default='draft', max_length=6)),
-                ('invoice_date', models.DateField()),
-                ('due_date', models.DateField()),
-                ('period_start', models.DateField(null=True)),
-                ('period_end', models.DateField(null=True)),
-                ('currency', models.CharField(max_length=3)),
-                ('net', models.DecimalField(decimal_places=2, default=0, max_digits=18)),
-                ('vat', models.DecimalField(decimal_places=2, default=0, max_digits=18)),
-                ('gross', models.DecimalField(decimal_places=2, default=0, max_digits=18)),
-                ('cost', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('usage_before', models.DateTimeField(null=True)),
-                ('usage_batch', models.BigIntegerField(default=0)),
-                ('is_disputed', models.BooleanField(default=False)),
-                ('issued_at', models.DateTimeField(null=True)),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('customer', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='invoices', to='billing.customer')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('run', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='invoices', to='billing.billingrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.CharField(blank=True, max_length=40, null=True)),
+                ("is_opening", models.BooleanField(default=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Draft"),
+                            ("issued", "Issued"),
+                            ("void", "Cancelled by credit note"),
+                        ],
+                        default="draft",
+                        max_length=6,
+                    ),
+                ),
+                ("invoice_date", models.DateField()),
+                ("due_date", models.DateField()),
+                ("period_start", models.DateField(null=True)),
+                ("period_end", models.DateField(null=True)),
+                ("currency", models.CharField(max_length=3)),
+                ("net", models.DecimalField(decimal_places=2, default=0, max_digits=18)),
+                ("vat", models.DecimalField(decimal_places=2, default=0, max_digits=18)),
+                ("gross", models.DecimalField(decimal_places=2, default=0, max_digits=18)),
+                ("cost", models.DecimalField(decimal_places=6, default=0, max_digits=18)),
+                ("usage_before", models.DateTimeField(null=True)),
+                ("usage_batch", models.BigIntegerField(default=0)),
+                ("is_disputed", models.BooleanField(default=False)),
+                ("issued_at", models.DateTimeField(null=True)),
+                ("sent_at", models.DateTimeField(null=True)),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="invoices",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "run",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="invoices",
+                        to="billing.billingrun",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='CreditNote',
+            name="CreditNote",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.CharField(max_length=40)),
-                ('date', models.DateField()),
-                ('reason', models.CharField(max_length=200)),
-                ('currency', models.CharField(max_length=3)),
-                ('net', models.DecimalField(decimal_places=2, default=0, max_digits=18)),
-                ('vat', models.DecimalField(decimal_places=2, default=0, max_digits=18)),
-                ('gross', models.DecimalField(decimal_places=2, default=0, max_digits=18)),
-                ('issued_at', models.DateTimeField()),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('customer', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='credit_notes', to='billing.customer')),
-                ('invoice', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='credit_notes', to='billing.invoice')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.CharField(max_length=40)),
+                ("date", models.DateField()),
+                ("reason", models.CharField(max_length=200)),
+                ("currency", models.CharField(max_length=3)),
+                ("net", models.DecimalField(decimal_places=2, default=0, max_digits=18)),
+                ("vat", models.DecimalField(decimal_places=2, default=0, max_digits=18)),
+                ("gross", models.DecimalField(decimal_places=2, default=0, max_digits=18)),
+                ("issued_at", models.DateTimeField()),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credit_notes",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "invoice",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credit_notes",
+                        to="billing.invoice",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='InvoiceLine',
+            name="InvoiceLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField()),
-                ('kind', models.CharField(choices=[('recurring', 'Recurring'), ('usage', 'Usage'), ('one_off', 'One-off'), ('carrier', 'Carrier pass-through'), ('manual', 'Manual'), ('credit', 'Credit')], max_length=10)),
-                ('description', models.CharField(max_length=200)),
-                ('site', models.CharField(blank=True, max_length=80)),
-                ('service', models.CharField(blank=True, max_length=5)),
-                ('call_class', models.CharField(blank=True, max_length=30)),
-                ('service_start', models.DateField(null=True)),
-                ('service_end', models.DateField(null=True)),
-                ('quantity', models.DecimalField(decimal_places=6, default=1, max_digits=18)),
-                ('calls', models.BigIntegerField(default=0)),
-                ('seconds', models.BigIntegerField(default=0)),
-                ('net', models.DecimalField(decimal_places=2, default=0, max_digits=18)),
-                ('vat_rate', models.DecimalField(decimal_places=2, default=0, max_digits=5)),
-                ('cost', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('feature_type', resellerkpi.core.fields.Link(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='billing.featuretype')),
-                ('invoice', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='billing.invoice')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveIntegerField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("recurring", "Recurring"),
+                            ("usage", "Usage"),
+                            ("one_off", "One-off"),
+                            ("carrier", "Carrier pass-through"),
+                            ("manual", "Manual"),
+                            ("credit", "Credit"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("description", models.CharField(max_length=200)),
+                ("site", models.CharField(blank=True, max_length=80)),
+                ("service", models.CharField(blank=True, max_length=5)),
+                ("call_class", models.CharField(blank=True, max_length=30)),
+                ("service_start", models.DateField(null=True)),
+                ("service_end", models.DateField(null=True)),
+                ("quantity", models.DecimalField(decimal_places=6, default=1, max_digits=18)),
+                ("calls", models.BigIntegerField(default=0)),
+                ("seconds", models.BigIntegerField(default=0)),
+                ("net", models.DecimalField(decimal_places=2, default=0, max_digits=18)),
+                ("vat_rate", models.DecimalField(decimal_places=2, default=0, max_digits=5)),
+                ("cost", models.DecimalField(decimal_places=6, default=0, max_digits=18)),
+                (
+                    "feature_type",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="billing.featuretype",
+                    ),
+                ),
+                (
+                    "invoice",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="lines",
+                        to="billing.invoice",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='CreditNoteLine',
+            name="CreditNoteLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('description', models.CharField(max_length=200)),
-                ('net', models.DecimalField(decimal_places=2, default=0, max_digits=18)),
-                ('vat_rate', models.DecimalField(decimal_places=2, default=0, max_digits=5)),
-                ('credit_note', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='billing.creditnote')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('invoice_line', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='credits', to='billing.invoiceline')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("description", models.CharField(max_length=200)),
+                ("net", models.DecimalField(decimal_places=2, default=0, max_digits=18)),
+                ("vat_rate", models.DecimalField(decimal_places=2, default=0, max_digits=5)),
+                (
+                    "credit_note",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="lines",
+                        to="billing.creditnote",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "invoice_line",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credits",
+                        to="billing.invoiceline",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='InvoiceVat',
+            name="InvoiceVat",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('rate', models.DecimalField(decimal_places=2, max_digits=5)),
-                ('net', models.DecimalField(decimal_places=2, default=0, max_digits=18)),
-                ('vat', models.DecimalField(decimal_places=2, default=0, max_digits=18)),
-                ('invoice', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='vat_lines', to='billing.invoice')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("rate", models.DecimalField(decimal_places=2, max_digits=5)),
+                ("net", models.DecimalField(decimal_places=2, default=0, max_digits=18)),
+                ("vat", models.DecimalField(decimal_places=2, default=0, max_digits=18)),
+                (
+                    "invoice",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="vat_lines",
+                        to="billing.invoice",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Mandate',
+            name="Mandate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(max_length=40)),
-                ('start_date', models.DateField()),
-                ('end_date', models.DateField(blank=True, null=True)),
-                ('customer', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='mandates', to='billing.customer')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("reference", models.CharField(max_length=40)),
+                ("start_date", models.DateField()),
+                ("end_date", models.DateField(blank=True, null=True)),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="mandates",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='NotProduced',
+            name="NotProduced",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(choices=[('empty', 'Nothing to bill'), ('minimum', "Under the customer's minimum"), ('hold', 'On hold'), ('credit', 'In credit: carried to the next bill')], max_length=10)),
-                ('amount', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('currency', models.CharField(blank=True, max_length=3)),
-                ('customer', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='billing.customer')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('run', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='not_produced', to='billing.billingrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("empty", "Nothing to bill"),
+                            ("minimum", "Under the customer's minimum"),
+                            ("hold", "On hold"),
+                            ("credit", "In credit: carried to the next bill"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("amount", models.DecimalField(decimal_places=6, default=0, max_digits=18)),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "run",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="not_produced",
+                        to="billing.billingrun",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Number',
+            name="Number",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.CharField(max_length=60)),
-                ('type', models.CharField(choices=[('geographic', 'Geographic'), ('non_geographic', 'Non-geographic'), ('freephone', 'Freephone'), ('mobile', 'Mobile or SIM'), ('sip', 'SIP trunk or channel'), ('broadband', 'Broadband'), ('data_sim', 'Data SIM'), ('other', 'Other')], default='geographic', max_length=16)),
-                ('description', models.CharField(blank=True, max_length=120)),
-                ('monthly_cost', models.DecimalField(decimal_places=4, default=0, max_digits=12)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.CharField(max_length=60)),
+                (
+                    "type",
+                    models.CharField(
+                        choices=[
+                            ("geographic", "Geographic"),
+                            ("non_geographic", "Non-geographic"),
+                            ("freephone", "Freephone"),
+                            ("mobile", "Mobile or SIM"),
+                            ("sip", "SIP trunk or channel"),
+                            ("broadband", "Broadband"),
+                            ("data_sim", "Data SIM"),
+                            ("other", "Other"),
+                        ],
+                        default="geographic",
+                        max_length=16,
+                    ),
+                ),
+                ("description", models.CharField(blank=True, max_length=120)),
+                ("monthly_cost", models.DecimalField(decimal_places=4, default=0, max_digits=12)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='invoiceline',
-            name='number',
-            field=resellerkpi.core.fields.Link(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='billing.number'),
+            model_name="invoiceline",
+            name="number",
+            field=resellerkpi.core.fields.Link(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="billing.number",
+            ),
         ),
         migrations.CreateModel(
-            name='Feature',
+            name="Feature",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('quantity', models.PositiveIntegerField(default=1)),
-                ('start_date', models.DateField()),
-                ('end_date', models.DateField(blank=True, null=True)),
-                ('price', models.DecimalField(blank=True, decimal_places=6, max_digits=18, null=True)),
-                ('cost', models.DecimalField(blank=True, decimal_places=6, max_digits=18, null=True)),
-                ('discount_percent', models.DecimalField(decimal_places=2, default=0, max_digits=5)),
-                ('minimum_term_end', models.DateField(blank=True, null=True)),
-                ('not_charged', models.BooleanField(default=False)),
-                ('reference', models.CharField(blank=True, max_length=80)),
-                ('customer', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='features', to='billing.customer')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('feature_type', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='features', to='billing.featuretype')),
-                ('number', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='features', to='billing.number')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("quantity", models.PositiveIntegerField(default=1)),
+                ("start_date", models.DateField()),
+                ("end_date", models.DateField(blank=True, null=True)),
+                ("price", models.DecimalField(blank=True, decimal_places=6, max_digits=18, null=True)),
+                ("cost", models.DecimalField(blank=True, decimal_places=6, max_digits=18, null=True)),
+                ("discount_percent", models.DecimalField(decimal_places=2, default=0, max_digits=5)),
+                ("minimum_term_end", models.DateField(blank=True, null=True)),
+                ("not_charged", models.BooleanField(default=False)),
+                ("reference", models.CharField(blank=True, max_length=80)),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="features",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "feature_type",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="features",
+                        to="billing.featuretype",
+                    ),
+                ),
+                (
+                    "number",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="features",
+                        to="billing.number",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Charge',
+            name="Charge",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('recurring', 'Recurring'), ('usage', 'Usage'), ('one_off', 'One-off'), ('carrier', 'Carrier pass-through'), ('manual', 'Manual'), ('credit', 'Credit')], max_length=10)),
-                ('description', models.CharField(max_length=200)),
-                ('source_key', models.CharField(max_length=120)),
-                ('service_start', models.DateField()),
-                ('service_end', models.DateField()),
-                ('bill_date', models.DateField()),
-                ('quantity', models.DecimalField(decimal_places=6, default=1, max_digits=18)),
-                ('unit_price', models.DecimalField(decimal_places=10, default=0, max_digits=22)),
-                ('amount', models.DecimalField(decimal_places=2, default=0, max_digits=18)),
-                ('cost', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('currency', models.CharField(max_length=3)),
-                ('vat_rate', models.DecimalField(blank=True, decimal_places=2, max_digits=5, null=True)),
-                ('is_activation', models.BooleanField(default=False)),
-                ('is_renewal', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('customer', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='charges', to='billing.customer')),
-                ('feature', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='charges', to='billing.feature')),
-                ('invoice_line', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='charges', to='billing.invoiceline')),
-                ('number', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.number')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("recurring", "Recurring"),
+                            ("usage", "Usage"),
+                            ("one_off", "One-off"),
+                            ("carrier", "Carrier pass-through"),
+                            ("manual", "Manual"),
+                            ("credit", "Credit"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("description", models.CharField(max_length=200)),
+                ("source_key", models.CharField(max_length=120)),
+                ("service_start", models.DateField()),
+                ("service_end", models.DateField()),
+                ("bill_date", models.DateField()),
+                ("quantity", models.DecimalField(decimal_places=6, default=1, max_digits=18)),
+                ("unit_price", models.DecimalField(decimal_places=10, default=0, max_digits=22)),
+                ("amount", models.DecimalField(decimal_places=2, default=0, max_digits=18)),
+                ("cost", models.DecimalField(decimal_places=6, default=0, max_digits=18)),
+                ("currency", models.CharField(max_length=3)),
+                ("vat_rate", models.DecimalField(blank=True, decimal_places=2, max_digits=5, null=True)),
+                ("is_activation", models.BooleanField(default=False)),
+                ("is_renewal", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="charges",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "feature",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="charges",
+                        to="billing.feature",
+                    ),
+                ),
+                (
+                    "invoice_line",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="charges",
+                        to="billing.invoiceline",
+                    ),
+                ),
+                (
+                    "number",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="billing.number",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='NumberAssignment',
+            name="NumberAssignment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('site', models.CharField(blank=True, max_length=80)),
-                ('start_date', models.DateField()),
-                ('end_date', models.DateField(blank=True, null=True)),
-                ('customer', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='assignments', to='billing.customer')),
-                ('number', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='assignments', to='billing.number')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("site", models.CharField(blank=True, max_length=80)),
+                ("start_date", models.DateField()),
+                ("end_date", models.DateField(blank=True, null=True)),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="assignments",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "number",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="assignments",
+                        to="billing.number",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='NumberIdentity',
+            name="NumberIdentity",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('identity', models.CharField(max_length=60)),
-                ('number', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='identities', to='billing.number')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("identity", models.CharField(max_length=60)),
+                (
+                    "number",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="identities",
+                        to="billing.number",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='NumberSequence',
+            name="NumberSequence",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=20)),
-                ('next', models.BigIntegerField(default=1)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=20)),
+                ("next", models.BigIntegerField(default=1)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Observation',
+            name="Observation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('metric', models.CharField(max_length=60)),
-                ('date', models.DateField()),
-                ('dimension', models.CharField(blank=True, max_length=40)),
-                ('key', models.CharField(blank=True, max_length=80)),
-                ('value', models.DecimalField(decimal_places=6, max_digits=18)),
-                ('currency', models.CharField(blank=True, max_length=3)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("metric", models.CharField(max_length=60)),
+                ("date", models.DateField()),
+                ("dimension", models.CharField(blank=True, max_length=40)),
+                ("key", models.CharField(blank=True, max_length=80)),
+                ("value", models.DecimalField(decimal_places=6, max_digits=18)),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Payment',
+            name="Payment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('method', models.CharField(choices=[('direct_debit', 'Direct Debit'), ('card', 'Card'), ('transfer', 'Bank transfer'), ('cheque', 'Cheque'), ('prepaid', 'Prepaid')], max_length=12)),
-                ('received_date', models.DateField()),
-                ('amount', models.DecimalField(decimal_places=2, max_digits=18)),
-                ('currency', models.CharField(max_length=3)),
-                ('reference', models.CharField(blank=True, max_length=80)),
-                ('is_refill', models.BooleanField(default=False)),
-                ('reversed_date', models.DateField(blank=True, null=True)),
-                ('reversal_code', models.CharField(blank=True, max_length=8)),
-                ('customer', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='payments', to='billing.customer')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "method",
+                    models.CharField(
+                        choices=[
+                            ("direct_debit", "Direct Debit"),
+                            ("card", "Card"),
+                            ("transfer", "Bank transfer"),
+                            ("cheque", "Cheque"),
+                            ("prepaid", "Prepaid"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("received_date", models.DateField()),
+                ("amount", models.DecimalField(decimal_places=2, max_digits=18)),
+                ("currency", models.CharField(max_length=3)),
+                ("reference", models.CharField(blank=True, max_length=80)),
+                ("is_refill", models.BooleanField(default=False)),
+                ("reversed_date", models.DateField(blank=True, null=True)),
+                ("reversal_code", models.CharField(blank=True, max_length=8)),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="payments",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='LedgerEntry',
+            name="LedgerEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('date', models.DateField()),
-                ('kind', models.CharField(choices=[('invoice', 'Invoice'), ('credit_note', 'Credit note'), ('payment', 'Payment'), ('refill', 'Refill'), ('reversal', 'Payment reversed'), ('refund', 'Refund'), ('write_off', 'Written off')], max_length=12)),
-                ('amount', models.DecimalField(decimal_places=2, max_digits=18)),
-                ('currency', models.CharField(max_length=3)),
-                ('source_key', models.CharField(max_length=60)),
-                ('credit_note', resellerkpi.core.fields.Link(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.creditnote')),
-                ('customer', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='ledger', to='billing.customer')),
-                ('invoice', resellerkpi.core.fields.Link(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.invoice')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('payment', resellerkpi.core.fields.Link(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.payment')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("date", models.DateField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("invoice", "Invoice"),
+                            ("credit_note", "Credit note"),
+                            ("payment", "Payment"),
+                            ("refill", "Refill"),
+                            ("reversal", "Payment reversed"),
+                            ("refund", "Refund"),
+                            ("write_off", "Written off"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("amount", models.DecimalField(decimal_places=2, max_digits=18)),
+                ("currency", models.CharField(max_length=3)),
+                ("source_key", models.CharField(max_length=60)),
+                (
+                    "credit_note",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="billing.creditnote",
+                    ),
+                ),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="ledger",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "invoice",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="billing.invoice",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "payment",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="billing.payment",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Allocation',
+            name="Allocation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('date', models.DateField()),
-                ('ended_date', models.DateField(blank=True, null=True)),
-                ('amount', models.DecimalField(decimal_places=2, max_digits=18)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('credit_note', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='allocations', to='billing.creditnote')),
-                ('invoice', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='allocations', to='billing.invoice')),
-                ('payment', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='allocations', to='billing.payment')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("date", models.DateField()),
+                ("ended_date", models.DateField(blank=True, null=True)),
+                ("amount", models.DecimalField(decimal_places=2, max_digits=18)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "credit_note",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="allocations",
+                        to="billing.creditnote",
+                    ),
+                ),
+                (
+                    "invoice",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="allocations",
+                        to="billing.invoice",
+                    ),
+                ),
+                (
+                    "payment",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="allocations",
+                        to="billing.payment",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PaymentAttempt',
+            name="PaymentAttempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('method', models.CharField(choices=[('direct_debit', 'Direct Debit'), ('card', 'Card'), ('transfer', 'Bank transfer'), ('cheque', 'Cheque'), ('prepaid', 'Prepaid')], max_length=12)),
-                ('presentation', models.PositiveSmallIntegerField(default=1)),
-                ('submitted_date', models.DateField()),
-                ('outcome_date', models.DateField(blank=True, null=True)),
-                ('outcome', models.CharField(choices=[('pending', 'Pending'), ('paid', 'Paid'), ('failed', 'Failed'), ('cancelled', 'Cancelled by us')], default='pending', max_length=9)),
-                ('reason_code', models.CharField(blank=True, max_length=8)),
-                ('amount', models.DecimalField(decimal_places=2, max_digits=18)),
-                ('currency', models.CharField(max_length=3)),
-                ('customer', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='billing.customer')),
-                ('invoice', resellerkpi.core.fields.Link(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='billing.invoice')),
-                ('payment', resellerkpi.core.fields.Link(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='attempts', to='billing.payment')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "method",
+                    models.CharField(
+                        choices=[
+                            ("direct_debit", "Direct Debit"),
+                            ("card", "Card"),
+                            ("transfer", "Bank transfer"),
+                            ("cheque", "Cheque"),
+                            ("prepaid", "Prepaid"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("presentation", models.PositiveSmallIntegerField(default=1)),
+                ("submitted_date", models.DateField()),
+                ("outcome_date", models.DateField(blank=True, null=True)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("paid", "Paid"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled by us"),
+                        ],
+                        default="pending",
+                        max_length=9,
+                    ),
+                ),
+                ("reason_code", models.CharField(blank=True, max_length=8)),
+                ("amount", models.DecimalField(decimal_places=2, max_digits=18)),
+                ("currency", models.CharField(max_length=3)),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="attempts",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "invoice",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="attempts",
+                        to="billing.invoice",
+                    ),
+                ),
+                (
+                    "payment",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="attempts",
+                        to="billing.payment",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RatingBatch',
+            name="RatingBatch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=20)),
-                ('first_call_at', models.DateTimeField(null=True)),
-                ('last_call_at', models.DateTimeField(null=True)),
-                ('calls', models.BigIntegerField(default=0)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('file', resellerkpi.core.fields.Link(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='batches', to='billing.cdrfile')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=20)),
+                ("first_call_at", models.DateTimeField(null=True)),
+                ("last_call_at", models.DateTimeField(null=True)),
+                ("calls", models.BigIntegerField(default=0)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "file",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="batches",
+                        to="billing.cdrfile",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SourceMapping',
+            name="SourceMapping",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=60)),
-                ('spec', models.JSONField(default=dict)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=60)),
+                ("spec", models.JSONField(default=dict)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Supply',
+            name="Supply",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(blank=True, max_length=80)),
-                ('start_date', models.DateField()),
-                ('end_date', models.DateField(blank=True, null=True)),
-                ('carrier', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='supplies', to='billing.carrier')),
-                ('feature', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='supplies', to='billing.feature')),
-                ('number', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='supplies', to='billing.number')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("reference", models.CharField(blank=True, max_length=80)),
+                ("start_date", models.DateField()),
+                ("end_date", models.DateField(blank=True, null=True)),
+                (
+                    "carrier",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="supplies",
+                        to="billing.carrier",
+                    ),
+                ),
+                (
+                    "feature",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="supplies",
+                        to="billing.feature",
+                    ),
+                ),
+                (
+                    "number",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="supplies",
+                        to="billing.number",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Tariff',
+            name="Tariff",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120)),
-                ('kind', models.CharField(choices=[('retail', 'Retail (what customers pay)'), ('wholesale', 'Wholesale (what we pay)')], default='retail', max_length=10)),
-                ('currency', models.CharField(default='GBP', max_length=3)),
-                ('is_default', models.BooleanField(default=False)),
-                ('default_number_type', models.CharField(blank=True, max_length=16)),
-                ('time_zone', models.CharField(default='Europe/London', max_length=60)),
-                ('holidays', models.CharField(blank=True, default='GB-ENG', max_length=10)),
-                ('places', models.PositiveSmallIntegerField(default=4)),
-                ('rounding', models.CharField(choices=[('half_up', 'Half up'), ('half_even', 'Half to even'), ('up', 'Up'), ('down', 'Down')], default='half_up', max_length=10)),
-                ('band_rule', models.CharField(choices=[('start', 'Band at the start of the call'), ('split', 'Split at the boundary')], default='start', max_length=6)),
-                ('charge_unanswered', models.BooleanField(default=False)),
-                ('fee_inside_allowance', models.BooleanField(default=True)),
-                ('data_unit_mb', models.DecimalField(decimal_places=6, default=1, max_digits=12)),
-                ('data_per_period', models.BooleanField(default=False)),
-                ('markup_percent', models.DecimalField(blank=True, decimal_places=2, max_digits=7, null=True)),
-                ('superseded_on', models.DateField(blank=True, null=True)),
-                ('carrier', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='tariffs', to='billing.carrier')),
-                ('parent', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='billing.tariff')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=120)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("retail", "Retail (what customers pay)"),
+                            ("wholesale", "Wholesale (what we pay)"),
+                        ],
+                        default="retail",
+                        max_length=10,
+                    ),
+                ),
+                ("currency", models.CharField(default="GBP", max_length=3)),
+                ("is_default", models.BooleanField(default=False)),
+                ("default_number_type", models.CharField(blank=True, max_length=16)),
+                ("time_zone", models.CharField(default="Europe/London", max_length=60)),
+                ("holidays", models.CharField(blank=True, default="GB-ENG", max_length=10)),
+                ("places", models.PositiveSmallIntegerField(default=4)),
+                (
+                    "rounding",
+                    models.CharField(
+                        choices=[
+                            ("half_up", "Half up"),
+                            ("half_even", "Half to even"),
+                            ("up", "Up"),
+                            ("down", "Down"),
+                        ],
+                        default="half_up",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "band_rule",
+                    models.CharField(
+                        choices=[
+                            ("start", "Band at the start of the call"),
+                            ("split", "Split at the boundary"),
+                        ],
+                        default="start",
+                        max_length=6,
+                    ),
+                ),
+                ("charge_unanswered", models.BooleanField(default=False)),
+                ("fee_inside_allowance", models.BooleanField(default=True)),
+                ("data_unit_mb", models.DecimalField(decimal_places=6, default=1, max_digits=12)),
+                ("data_per_period", models.BooleanField(default=False)),
+                (
+                    "markup_percent",
+                    models.DecimalField(blank=True, decimal_places=2, max_digits=7, null=True),
+                ),
+                ("superseded_on", models.DateField(blank=True, null=True)),
+                (
+                    "carrier",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="tariffs",
+                        to="billing.carrier",
+                    ),
+                ),
+                (
+                    "parent",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="children",
+                        to="billing.tariff",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TariffAssignment',
+            name="TariffAssignment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('call_class', models.CharField(blank=True, max_length=30)),
-                ('start_date', models.DateField()),
-                ('end_date', models.DateField(blank=True, null=True)),
-                ('customer', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='tariff_assignments', to='billing.customer')),
-                ('number', resellerkpi.core.fields.Link(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='tariff_assignments', to='billing.number')),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('tariff', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='assignments', to='billing.tariff')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("call_class", models.CharField(blank=True, max_length=30)),
+                ("start_date", models.DateField()),
+                ("end_date", models.DateField(blank=True, null=True)),
+                (
+                    "customer",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tariff_assignments",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "number",
+                    resellerkpi.core.fields.Link(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tariff_assignments",
+                        to="billing.number",
+                    ),
+                ),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "tariff",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="assignments",
+                        to="billing.tariff",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TariffRate',
+            name="TariffRate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('service', models.CharField(choices=[('voice', 'Voice'), ('sms', 'SMS'), ('data', 'Data')], default='voice', max_length=5)),
-                ('key_kind', models.CharField(choices=[('prefix', 'Dialled prefix'), ('code', "Supplier's charge code")], default='prefix', max_length=6)),
-                ('key', models.CharField(blank=True, max_length=40)),
-                ('destination', models.CharField(blank=True, max_length=120)),
-                ('call_class', models.CharField(blank=True, max_length=30)),
-                ('band', models.CharField(blank=True, max_length=12)),
-                ('price', models.DecimalField(decimal_places=8, default=0, max_digits=18)),
-                ('connection_fee', models.DecimalField(decimal_places=8, default=0, max_digits=18)),
-                ('minimum_charge', models.DecimalField(decimal_places=8, default=0, max_digits=18)),
-                ('maximum_charge', models.DecimalField(blank=True, decimal_places=8, max_digits=18, null=True)),
-                ('initial_increment', models.PositiveIntegerField(default=1)),
-                ('next_increment', models.PositiveIntegerField(default=1)),
-                ('free_seconds', models.PositiveIntegerField(default=0)),
-                ('valid_from', models.DateField()),
-                ('valid_to', models.DateField(blank=True, null=True)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('tariff', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='rates', to='billing.tariff')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "service",
+                    models.CharField(
+                        choices=[("voice", "Voice"), ("sms", "SMS"), ("data", "Data")],
+                        default="voice",
+                        max_length=5,
+                    ),
+                ),
+                (
+                    "key_kind",
+                    models.CharField(
+                        choices=[("prefix", "Dialled prefix"), ("code", "Supplier's charge code")],
+                        default="prefix",
+                        max_length=6,
+                    ),
+                ),
+                ("key", models.CharField(blank=True, max_length=40)),
+                ("destination", models.CharField(blank=True, max_length=120)),
+                ("call_class", models.CharField(blank=True, max_length=30)),
+                ("band", models.CharField(blank=True, max_length=12)),
+                ("price", models.DecimalField(decimal_places=8, default=0, max_digits=18)),
+                ("connection_fee", models.DecimalField(decimal_places=8, default=0, max_digits=18)),
+                ("minimum_charge", models.DecimalField(decimal_places=8, default=0, max_digits=18)),
+                (
+                    "maximum_charge",
+                    models.DecimalField(blank=True, decimal_places=8, max_digits=18, null=True),
+                ),
+                ("initial_increment", models.PositiveIntegerField(default=1)),
+                ("next_increment", models.PositiveIntegerField(default=1)),
+                ("free_seconds", models.PositiveIntegerField(default=0)),
+                ("valid_from", models.DateField()),
+                ("valid_to", models.DateField(blank=True, null=True)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "tariff",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rates",
+                        to="billing.tariff",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TimeBand',
+            name="TimeBand",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=12)),
-                ('weekdays', models.PositiveSmallIntegerField(default=127)),
-                ('start_minute', models.PositiveSmallIntegerField(default=0)),
-                ('end_minute', models.PositiveSmallIntegerField(default=1440)),
-                ('on_holidays', models.BooleanField(default=False)),
-                ('priority', models.PositiveSmallIntegerField(default=0)),
-                ('reseller', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='core.reseller')),
-                ('tariff', resellerkpi.core.fields.Link(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='bands', to='billing.tariff')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=12)),
+                ("weekdays", models.PositiveSmallIntegerField(default=127)),
+                ("start_minute", models.PositiveSmallIntegerField(default=0)),
+                ("end_minute", models.PositiveSmallIntegerField(default=1440)),
+                ("on_holidays", models.BooleanField(default=False)),
+                ("priority", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "reseller",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="core.reseller",
+                    ),
+                ),
+                (
+                    "tariff",
+                    resellerkpi.core.fields.Link(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="bands",
+                        to="billing.tariff",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='billingrun',
-            constraint=models.CheckConstraint(condition=models.Q(('period_end__gt', models.F('period_start'))), name='run_period'),
+            model_name="billingrun",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("period_end__gt", models.F("period_start"))), name="run_period"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='billingrun',
-            constraint=models.UniqueConstraint(fields=('reseller', 'cycle', 'period_start'), name='run_once'),
+            model_name="billingrun",
+            constraint=models.UniqueConstraint(fields=("reseller", "cycle", "period_start"), name="run_once"),
         ),
         migrations.AddConstraint(
-            model_name='carrier',
-            constraint=models.UniqueConstraint(fields=('reseller', 'code'), name='carrier_code'),
+            model_name="carrier",
+            constraint=models.UniqueConstraint(fields=("reseller", "code"), name="carrier_code"),
         ),
         migrations.AddIndex(
-            model_name='cdrfile',
-            index=models.Index(fields=['reseller', '-loaded_at'], name='cdr_file_loaded'),
+            model_name="cdrfile",
+            index=models.Index(fields=["reseller", "-loaded_at"], name="cdr_file_loaded"),
         ),
         migrations.AddConstraint(
-            model_name='cdrfile',
-            constraint=models.UniqueConstraint(fields=('reseller', 'sha256', 'carrier'), name='cdr_file_content_once'),
+            model_name="cdrfile",
+            constraint=models.UniqueConstraint(
+                fields=("reseller", "sha256", "carrier"), name="cdr_file_content_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='cdrfile',
-            constraint=models.CheckConstraint(condition=models.Q(('state', 'loading'), ('rows', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('rated'), '+', models.F('zero')), '+', models.F('excluded')), '+', models.F('unpriced')), '+', models.F('duplicates')), '+', models.F('rejects'))), _connector='OR'), name='cdr_file_adds_up'),
+            model_name="cdrfile",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("state", "loading"),
+                    (
+                        "rows",
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.expressions.CombinedExpression(
+                                django.db.models.expressions.CombinedExpression(
+                                    django.db.models.expressions.CombinedExpression(
+                                        django.db.models.expressions.CombinedExpression(
+                                            models.F("rated"), "+", models.F("zero")
+                                        ),
+                                        "+",
+                                        models.F("excluded"),
+                                    ),
+                                    "+",
+                                    models.F("unpriced"),
+                                ),
+                                "+",
+                                models.F("duplicates"),
+                            ),
+                            "+",
+                            models.F("rejects"),
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="cdr_file_adds_up",
+            ),
         ),
         migrations.AddIndex(
-            model_name='cdrreject',
-            index=models.Index(fields=['reseller', 'file', 'outcome', 'line'], name='reject_file'),
+            model_name="cdrreject",
+            index=models.Index(fields=["reseller", "file", "outcome", "line"], name="reject_file"),
         ),
         migrations.AddConstraint(
-            model_name='changedday',
-            constraint=models.UniqueConstraint(fields=('reseller', 'day'), name='changed_day_once'),
+            model_name="changedday",
+            constraint=models.UniqueConstraint(fields=("reseller", "day"), name="changed_day_once"),
         ),
         migrations.AddConstraint(
-            model_name='contract',
-            constraint=models.UniqueConstraint(fields=('reseller', 'customer', 'reference'), name='contract_once'),
+            model_name="contract",
+            constraint=models.UniqueConstraint(
+                fields=("reseller", "customer", "reference"), name="contract_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='customerevent',
-            constraint=models.UniqueConstraint(fields=('reseller', 'customer', 'date'), name='customer_event_once_a_day'),
+            model_name="customerevent",
+            constraint=models.UniqueConstraint(
+                fields=("reseller", "customer", "date"), name="customer_event_once_a_day"
+            ),
         ),
         migrations.AddIndex(
-            model_name='customernote',
-            index=models.Index(fields=['reseller', 'customer', '-at'], name='note_customer_at'),
+            model_name="customernote",
+            index=models.Index(fields=["reseller", "customer", "-at"], name="note_customer_at"),
         ),
         migrations.AddConstraint(
-            model_name='dealer',
-            constraint=models.UniqueConstraint(fields=('reseller', 'code'), name='dealer_code'),
+            model_name="dealer",
+            constraint=models.UniqueConstraint(fields=("reseller", "code"), name="dealer_code"),
         ),
         migrations.AddIndex(
-            model_name='customer',
-            index=models.Index(fields=['reseller', 'name'], name='customer_name'),
+            model_name="customer",
+            index=models.Index(fields=["reseller", "name"], name="customer_name"),
         ),
         migrations.AddIndex(
-            model_name='customer',
-            index=models.Index(fields=['reseller', 'dealer'], name='customer_dealer'),
+            model_name="customer",
+            index=models.Index(fields=["reseller", "dealer"], name="customer_dealer"),
         ),
         migrations.AddConstraint(
-            model_name='customer',
-            constraint=models.UniqueConstraint(fields=('reseller', 'code'), name='customer_code'),
+            model_name="customer",
+            constraint=models.UniqueConstraint(fields=("reseller", "code"), name="customer_code"),
         ),
         migrations.AddConstraint(
-            model_name='customer',
-            constraint=models.CheckConstraint(condition=models.Q(('billing_day__gte', 1), ('billing_day__lte', 31)), name='customer_billing_day'),
+            model_name="customer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("billing_day__gte", 1), ("billing_day__lte", 31)),
+                name="customer_billing_day",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='customer',
-            constraint=models.CheckConstraint(condition=models.Q(('vat_rate__gte', 0), ('vat_rate__lte', 100)), name='customer_vat_rate'),
+            model_name="customer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("vat_rate__gte", 0), ("vat_rate__lte", 100)), name="customer_vat_rate"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='exchangerate',
-            constraint=models.UniqueConstraint(fields=('reseller', 'date', 'base', 'currency'), name='rate_once_a_day'),
+            model_name="exchangerate",
+            constraint=models.UniqueConstraint(
+                fields=("reseller", "date", "base", "currency"), name="rate_once_a_day"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='exchangerate',
-            constraint=models.CheckConstraint(condition=models.Q(('rate__gt', 0)), name='exchange_rate_positive'),
+            model_name="exchangerate",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("rate__gt", 0)), name="exchange_rate_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='featuretype',
-            constraint=models.UniqueConstraint(fields=('reseller', 'code'), name='feature_type_code'),
+            model_name="featuretype",
+            constraint=models.UniqueConstraint(fields=("reseller", "code"), name="feature_type_code"),
         ),
         migrations.AddConstraint(
-            model_name='featureprice',
-            constraint=models.UniqueConstraint(fields=('reseller', 'feature_type', 'valid_from'), name='price_once'),
+            model_name="featureprice",
+            constraint=models.UniqueConstraint(
+                fields=("reseller", "feature_type", "valid_from"), name="price_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='featureprice',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[(billing.models.overlap.IdRange('feature_type_id'), '&&'), (billing.models.overlap.Dates('valid_from', 'valid_to'), '&&')], name='price_no_overlap'),
+            model_name="featureprice",
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(
+                expressions=[
+                    (billing.models.overlap.IdRange("feature_type_id"), "&&"),
+                    (billing.models.overlap.Dates("valid_from", "valid_to"), "&&"),
+                ],
+                name="price_no_overlap",
+            ),
         ),
         migrations.AddIndex(
-            model_name='bundle',
-            index=models.Index(fields=['reseller', 'feature_type'], name='bundle_feature_type'),
+            model_name="bundle",
+            index=models.Index(fields=["reseller", "feature_type"], name="bundle_feature_type"),
         ),
         migrations.AddConstraint(
-            model_name='bundle',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gte', 0)), name='bundle_amount'),
+            model_name="bundle",
+            constraint=models.CheckConstraint(condition=models.Q(("amount__gte", 0)), name="bundle_amount"),
         ),
         migrations.AddIndex(
-            model_name='invoice',
-            index=models.Index(fields=['reseller', 'invoice_date'], name='invoice_date_index'),
+            model_name="invoice",
+            index=models.Index(fields=["reseller", "invoice_date"], name="invoice_date_index"),
         ),
         migrations.AddIndex(
-            model_name='invoice',
-            index=models.Index(fields=['reseller', 'customer', 'invoice_date'], name='invoice_customer'),
+            model_name="invoice",
+            index=models.Index(fields=["reseller", "customer", "invoice_date"], name="invoice_customer"),
         ),
         migrations.AddConstraint(
-            model_name='invoice',
-            constraint=models.UniqueConstraint(fields=('reseller', 'number'), name='invoice_number_once'),
+            model_name="invoice",
+            constraint=models.UniqueConstraint(fields=("reseller", "number"), name="invoice_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='invoice',
-            constraint=models.UniqueConstraint(condition=models.Q(('run__isnull', False)), fields=('reseller', 'run', 'customer', 'currency'), name='invoice_once_per_run'),
+            model_name="invoice",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("run__isnull", False)),
+                fields=("reseller", "run", "customer", "currency"),
+                name="invoice_once_per_run",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='invoice',
-            constraint=models.CheckConstraint(condition=models.Q(('gross', django.db.models.expressions.CombinedExpression(models.F('net'), '+', models.F('vat')))), name='invoice_adds_up'),
+            model_name="invoice",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "gross",
+                        django.db.models.expressions.CombinedExpression(
+                            models.F("net"), "+", models.F("vat")
+                        ),
+                    )
+                ),
+                name="invoice_adds_up",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='invoice',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('number__isnull', True), ('state', 'draft')), models.Q(models.Q(('state', 'draft'), _negated=True), ('number__isnull', False)), _connector='OR'), name='invoice_issued_has_number'),
+            model_name="invoice",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("number__isnull", True), ("state", "draft")),
+                    models.Q(models.Q(("state", "draft"), _negated=True), ("number__isnull", False)),
+                    _connector="OR",
+                ),
+                name="invoice_issued_has_number",
+            ),
         ),
         migrations.AddIndex(
-            model_name='creditnote',
-            index=models.Index(fields=['reseller', 'date'], name='credit_note_date'),
+            model_name="creditnote",
+            index=models.Index(fields=["reseller", "date"], name="credit_note_date"),
         ),
         migrations.AddConstraint(
-            model_name='creditnote',
-            constraint=models.UniqueConstraint(fields=('reseller', 'number'), name='credit_note_number_once'),
+            model_name="creditnote",
+            constraint=models.UniqueConstraint(fields=("reseller", "number"), name="credit_note_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='creditnote',
-            constraint=models.CheckConstraint(condition=models.Q(('gross', django.db.models.expressions.CombinedExpression(models.F('net'), '+', models.F('vat'))), ('gross__gt', 0)), name='credit_note_adds_up'),
+            model_name="creditnote",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "gross",
+                        django.db.models.expressions.CombinedExpression(
+                            models.F("net"), "+", models.F("vat")
+                        ),
+                    ),
+                    ("gross__gt", 0),
+                ),
+                name="credit_note_adds_up",
+            ),
         ),
         migrations.AddIndex(
-            model_name='creditnoteline',
-            index=models.Index(fields=['reseller', 'credit_note'], name='credit_line_note'),
+            model_name="creditnoteline",
+            index=models.Index(fields=["reseller", "credit_note"], name="credit_line_note"),
         ),
         migrations.AddConstraint(
-            model_name='invoicevat',
-            constraint=models.UniqueConstraint(fields=('reseller', 'invoice', 'rate'), name='vat_rate_once'),
+            model_name="invoicevat",
+            constraint=models.UniqueConstraint(fields=("reseller", "invoice", "rate"), name="vat_rate_once"),
         ),
         migrations.AddIndex(
-            model_name='mandate',
-            index=models.Index(fields=['reseller', 'customer'], name='mandate_customer'),
+            model_name="mandate",
+            index=models.Index(fields=["reseller", "customer"], name="mandate_customer"),
         ),
         migrations.AddConstraint(
-            model_name='mandate',
-            constraint=models.UniqueConstraint(fields=('reseller', 'reference'), name='mandate_once'),
+            model_name="mandate",
+            constraint=models.UniqueConstraint(fields=("reseller", "reference"), name="mandate_once"),
         ),
         migrations.AddConstraint(
-            model_name='notproduced',
-            constraint=models.UniqueConstraint(fields=('reseller', 'run', 'customer', 'currency'), name='not_produced_once'),
+            model_name="notproduced",
+            constraint=models.UniqueConstraint(
+                fields=("reseller", "run", "customer", "currency"), name="not_produced_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='number',
-            constraint=models.UniqueConstraint(fields=('reseller', 'number'), name='number_once'),
+            model_name="number",
+            constraint=models.UniqueConstraint(fields=("reseller", "number"), name="number_once"),
         ),
         migrations.AddConstraint(
-            model_name='invoiceline',
-            constraint=models.UniqueConstraint(fields=('reseller', 'invoice', 'position'), name='line_position'),
+            model_name="invoiceline",
+            constraint=models.UniqueConstraint(
+                fields=("reseller", "invoice", "position"), name="line_position"
+            ),
         ),
         migrations.AddIndex(
-            model_name='feature',
-            index=models.Index(fields=['reseller', 'customer', 'start_date'], name='feature_customer'),
+            model_name="feature",
+            index=models.Index(fields=["reseller", "customer", "start_date"], name="feature_customer"),
         ),
         migrations.AddIndex(
-            model_name='feature',
-            index=models.Index(fields=['reseller', 'feature_type', 'start_date'], name='feature_type_start'),
+            model_name="feature",
+            index=models.Index(fields=["reseller", "feature_type", "start_date"], name="feature_type_start"),
         ),
         migrations.AddConstraint(
-            model_name='feature',
-            constraint=models.CheckConstraint(condition=models.Q(('end_date__isnull', True), ('end_date__gt', models.F('start_date')), _connector='OR'), name='feature_dates'),
+            model_name="feature",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("end_date__isnull", True), ("end_date__gt", models.F("start_date")), _connector="OR"
+                ),
+                name="feature_dates",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='feature',
-            constraint=models.CheckConstraint(condition=models.Q(('quantity__gte', 1)), name='feature_quantity'),
+            model_name="feature",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("quantity__gte", 1)), name="feature_quantity"
+            ),
         ),
         migrations.AddIndex(
-            model_name='charge',
-            index=models.Index(fields=['reseller', 'customer', 'bill_date'], name='charge_customer_bill'),
+            model_name="charge",
+            index=models.Index(fields=["reseller", "customer", "bill_date"], name="charge_customer_bill"),
         ),
         migrations.AddIndex(
-            model_name='charge',
-            index=models.Index(fields=['reseller', 'bill_date'], name='charge_bill_date'),
+            model_name="charge",
+            index=models.Index(fields=["reseller", "bill_date"], name="charge_bill_date"),
         ),
         migrations.AddConstraint(
-            model_name='charge',
-            constraint=models.UniqueConstraint(fields=('reseller', 'source_key'), name='charge_once'),
+            model_name="charge",
+            constraint=models.UniqueConstraint(fields=("reseller", "source_key"), name="charge_once"),
         ),
         migrations.AddConstraint(
-            model_name='charge',
-            constraint=models.CheckConstraint(condition=models.Q(('service_end__gte', models.F('service_start'))), name='charge_period'),
+            model_name="charge",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("service_end__gte", models.F("service_start"))), name="charge_period"
+            ),
         ),
         migrations.AddIndex(
-            model_name='numberassignment',
-            index=models.Index(fields=['reseller', 'number', 'start_date'], name='assignment_number'),
+            model_name="numberassignment",
+            index=models.Index(fields=["reseller", "number", "start_date"], name="assignment_number"),
         ),
         migrations.AddIndex(
-            model_name='numberassignment',
-            index=models.Index(fields=['reseller', 'customer'], name='assignment_customer'),
+            model_name="numberassignment",
+            index=models.Index(fields=["reseller", "customer"], name="assignment_customer"),
         ),
         migrations.AddConstraint(
-            model_name='numberassignment',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[(billing.models.overlap.IdRange('number_id'), '&&'), (billing.models.overlap.Dates('start_date', 'end_date'), '&&')], name='assignment_no_overlap'),
+            model_name="numberassignment",
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(
+                expressions=[
+                    (billing.models.overlap.IdRange("number_id"), "&&"),
+                    (billing.models.overlap.Dates("start_date", "end_date"), "&&"),
+                ],
+                name="assignment_no_overlap",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='numberassignment',
-            constraint=models.CheckConstraint(condition=models.Q(('end_date__isnull', True), ('end_date__gt', models.F('start_date')), _connector='OR'), name='assignment_dates'),
+            model_name="numberassignment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("end_date__isnull", True), ("end_date__gt", models.F("start_date")), _connector="OR"
+                ),
+                name="assignment_dates",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='numberidentity',
-            constraint=models.UniqueConstraint(fields=('reseller', 'identity'), name='identity_once'),
+            model_name="numberidentity",
+            constraint=models.UniqueConstraint(fields=("reseller", "identity"), name="identity_once"),
         ),
         migrations.AddConstraint(
-            model_name='numbersequence',
-            constraint=models.UniqueConstraint(fields=('reseller', 'kind'), name='sequence_once'),
+            model_name="numbersequence",
+            constraint=models.UniqueConstraint(fields=("reseller", "kind"), name="sequence_once"),
         ),
         migrations.AddConstraint(
-            model_name='observation',
-            constraint=models.UniqueConstraint(fields=('reseller', 'metric', 'date', 'dimension', 'key', 'currency'), name='observation_once'),
+            model_name="observation",
+            constraint=models.UniqueConstraint(
+                fields=("reseller", "metric", "date", "dimension", "key", "currency"), name="observation_once"
+            ),
         ),
         migrations.AddIndex(
-            model_name='payment',
-            index=models.Index(fields=['reseller', 'received_date'], name='payment_received'),
+            model_name="payment",
+            index=models.Index(fields=["reseller", "received_date"], name="payment_received"),
         ),
         migrations.AddIndex(
-            model_name='payment',
-            index=models.Index(fields=['reseller', 'customer'], name='payment_customer'),
+            model_name="payment",
+            index=models.Index(fields=["reseller", "customer"], name="payment_customer"),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='payment_positive'),
+            model_name="payment",
+            constraint=models.CheckConstraint(condition=models.Q(("amount__gt", 0)), name="payment_positive"),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('reversed_date__isnull', True), ('reversed_date__gte', models.F('received_date')), _connector='OR'), name='payment_reversed_after'),
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("reversed_date__isnull", True),
+                    ("reversed_date__gte", models.F("received_date")),
+                    _connector="OR",
+                ),
+                name="payment_reversed_after",
+            ),
         ),
         migrations.AddIndex(
-            model_name='ledgerentry',
-            index=models.Index(fields=['reseller', 'customer', 'date'], name='ledger_customer_date'),
+            model_name="ledgerentry",
+            index=models.Index(fields=["reseller", "customer", "date"], name="ledger_customer_date"),
         ),
         migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.UniqueConstraint(fields=('reseller', 'source_key'), name='ledger_entry_once'),
+            model_name="ledgerentry",
+            constraint=models.UniqueConstraint(fields=("reseller", "source_key"), name="ledger_entry_once"),
         ),
         migrations.AddIndex(
-            model_name='allocation',
-            index=models.Index(fields=['reseller', 'invoice', 'date'], name='allocation_invoice'),
+            model_name="allocation",
+            index=models.Index(fields=["reseller", "invoice", "date"], name="allocation_invoice"),
         ),
         migrations.AddIndex(
-            model_name='allocation',
-            index=models.Index(fields=['reseller', 'payment'], name='allocation_payment'),
+            model_name="allocation",
+            index=models.Index(fields=["reseller", "payment"], name="allocation_payment"),
         ),
         migrations.AddConstraint(
-            model_name='allocation',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='allocation_positive'),
+            model_name="allocation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0)), name="allocation_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='allocation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('credit_note__isnull', True), ('payment__isnull', False)), models.Q(('credit_note__isnull', False), ('payment__isnull', True)), _connector='OR'), name='allocation_of_one'),
+            model_name="allocation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("credit_note__isnull", True), ("payment__isnull", False)),
+                    models.Q(("credit_note__isnull", False), ("payment__isnull", True)),
+                    _connector="OR",
+                ),
+                name="allocation_of_one",
+            ),
         ),
         migrations.AddIndex(
-            model_name='paymentattempt',
-            index=models.Index(fields=['reseller', 'outcome_date'], name='attempt_outcome_date'),
+            model_name="paymentattempt",
+            index=models.Index(fields=["reseller", "outcome_date"], name="attempt_outcome_date"),
         ),
         migrations.AddConstraint(
-            model_name='paymentattempt',
-            constraint=models.UniqueConstraint(condition=models.Q(('invoice__isnull', False)), fields=('reseller', 'invoice', 'presentation'), name='attempt_once'),
+            model_name="paymentattempt",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("invoice__isnull", False)),
+                fields=("reseller", "invoice", "presentation"),
+                name="attempt_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='paymentattempt',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('outcome', 'pending'), ('outcome_date__isnull', True)), models.Q(models.Q(('outcome', 'pending'), _negated=True), ('outcome_date__isnull', False)), _connector='OR'), name='attempt_outcome_dated'),
+            model_name="paymentattempt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("outcome", "pending"), ("outcome_date__isnull", True)),
+                    models.Q(
+                        models.Q(("outcome", "pending"), _negated=True), ("outcome_date__isnull", False)
+                    ),
+                    _connector="OR",
+                ),
+                name="attempt_outcome_dated",
+            ),
         ),
         migrations.AddIndex(
-            model_name='ratingbatch',
-            index=models.Index(fields=['reseller', 'id'], name='rating_batch_id'),
+            model_name="ratingbatch",
+            index=models.Index(fields=["reseller", "id"], name="rating_batch_id"),
         ),
         migrations.AddConstraint(
-            model_name='sourcemapping',
-            constraint=models.UniqueConstraint(fields=('reseller', 'name'), name='source_mapping_name'),
+            model_name="sourcemapping",
+            constraint=models.UniqueConstraint(fields=("reseller", "name"), name="source_mapping_name"),
         ),
         migrations.AddIndex(
-            model_name='supply',
-            index=models.Index(fields=['reseller', 'carrier'], name='supply_carrier'),
+            model_name="supply",
+            index=models.Index(fields=["reseller", "carrier"], name="supply_carrier"),
         ),
         migrations.AddConstraint(
-            model_name='supply',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('feature__isnull', True), ('number__isnull', False)), models.Q(('feature__isnull', False), ('number__isnull', True)), _connector='OR'), name='supply_of_one'),
+            model_name="supply",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("feature__isnull", True), ("number__isnull", False)),
+                    models.Q(("feature__isnull", False), ("number__isnull", True)),
+                    _connector="OR",
+                ),
+                name="supply_of_one",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='supply',
-            constraint=models.CheckConstraint(condition=models.Q(('end_date__isnull', True), ('end_date__gt', models.F('start_date')), _connector='OR'), name='supply_dates'),
+            model_name="supply",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("end_date__isnull", True), ("end_date__gt", models.F("start_date")), _connector="OR"
+                ),
+                name="supply_dates",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='supply',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(condition=models.Q(('number__isnull', False)), expressions=[(billing.models.overlap.IdRange('number_id'), '&&'), (billing.models.overlap.Dates('start_date', 'end_date'), '&&')], name='supply_number_no_overlap'),
+            model_name="supply",
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(
+                condition=models.Q(("number__isnull", False)),
+                expressions=[
+                    (billing.models.overlap.IdRange("number_id"), "&&"),
+                    (billing.models.overlap.Dates("start_date", "end_date"), "&&"),
+                ],
+                name="supply_number_no_overlap",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tariff',
-            constraint=models.UniqueConstraint(fields=('reseller', 'name'), name='tariff_name'),
+            model_name="tariff",
+            constraint=models.UniqueConstraint(fields=("reseller", "name"), name="tariff_name"),
         ),
         migrations.AddConstraint(
-            model_name='tariff',
-            constraint=models.CheckConstraint(condition=models.Q(('places__lte', 6)), name='tariff_places'),
+            model_name="tariff",
+            constraint=models.CheckConstraint(condition=models.Q(("places__lte", 6)), name="tariff_places"),
         ),
         migrations.AddConstraint(
-            model_name='tariff',
-            constraint=models.CheckConstraint(condition=models.Q(('data_unit_mb__gt', 0)), name='tariff_data_unit'),
+            model_name="tariff",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("data_unit_mb__gt", 0)), name="tariff_data_unit"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tariffassignment',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('customer__isnull', True), ('number__isnull', False)), models.Q(('customer__isnull', False), ('number__isnull', True)), _connector='OR'), name='tariff_assignment_of_one'),
+            model_name="tariffassignment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("customer__isnull", True), ("number__isnull", False)),
+                    models.Q(("customer__isnull", False), ("number__isnull", True)),
+                    _connector="OR",
+                ),
+                name="tariff_assignment_of_one",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tariffassignment',
-            constraint=models.CheckConstraint(condition=models.Q(('end_date__isnull', True), ('end_date__gt', models.F('start_date')), _connector='OR'), name='tariff_assignment_dates'),
+            model_name="tariffassignment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("end_date__isnull", True), ("end_date__gt", models.F("start_date")), _connector="OR"
+                ),
+                name="tariff_assignment_dates",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tariffassignment',
-            constraint=models.UniqueConstraint(fields=('reseller', 'customer', 'number', 'call_class', 'start_date'), name='tariff_assignment_once', nulls_distinct=False),
+            model_name="tariffassignment",
+            constraint=models.UniqueConstraint(
+                fields=("reseller", "customer", "number", "call_class", "start_date"),
+                name="tariff_assignment_once",
+                nulls_distinct=False,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tariffrate',
-            constraint=models.UniqueConstraint(fields=('reseller', 'tariff', 'service', 'key_kind', 'key', 'band', 'valid_from'), name='rate_once'),
+            model_name="tariffrate",
+            constraint=models.UniqueConstraint(
+                fields=("reseller", "tariff", "service", "key_kind", "key", "band", "valid_from"),
+                name="rate_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tariffrate',
-            constraint=models.CheckConstraint(condition=models.Q(('initial_increment__gte', 1), ('next_increment__gte', 1)), name='rate_increments'),
+            model_name="tariffrate",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("initial_increment__gte", 1), ("next_increment__gte", 1)),
+                name="rate_increments",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tariffrate',
-            constraint=models.CheckConstraint(condition=models.Q(('valid_to__isnull', True), ('valid_to__gt', models.F('valid_from')), _connector='OR'), name='rate_dates'),
+            model_name="tariffrate",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("valid_to__isnull", True), ("valid_to__gt", models.F("valid_from")), _connector="OR"
+                ),
+                name="rate_dates",
+            ),
         ),
         migrations.AddIndex(
-            model_name='timeband',
-            index=models.Index(fields=['reseller', 'tariff'], name='time_band_tariff'),
+            model_name="timeband",
+            index=models.Index(fields=["reseller", "tariff"], name="time_band_tariff"),
         ),
         migrations.AddConstraint(
-            model_name='timeband',
-            constraint=models.CheckConstraint(condition=models.Q(('end_minute__lte', 1440), ('start_minute__lt', models.F('end_minute')), ('weekdays__lte', 127)), name='time_band_minutes'),
+            model_name="timeband",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("end_minute__lte", 1440),
+                    ("start_minute__lt", models.F("end_minute")),
+                    ("weekdays__lte", 127),
+                ),
+                name="time_band_minutes",
+            ),
         ),
     ]

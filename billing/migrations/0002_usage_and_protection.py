@@ -140,7 +140,7 @@ DROP TABLE billing_call;
 TABLES = (
     "allocation billingrun bundle call carrier cdrfile cdrreject changedday charge contract creditnote creditnoteline "
     "customer "
-    "customerevent customernote dealer exchangerate feature featureprice featuretype invoice invoiceline invoicevat "
+    "customerevent customernote dealer exchangerate feature featureimplication featureprice featuretype invoice invoiceline invoicevat "
     "ledgerentry mandate notproduced number numberassignment numberidentity numbersequence observation payment "
     "paymentattempt ratingbatch sourcemapping supply tariff tariffassignment tariffrate timeband"
 ).split()

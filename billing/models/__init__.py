@@ -1,6 +1,14 @@
 """The domain model, by the names of the field."""
 
-from billing.models.catalogue import Bundle, FeaturePrice, FeatureType, Tariff, TariffRate, TimeBand
+from billing.models.catalogue import (
+    Bundle,
+    FeatureImplication,
+    FeaturePrice,
+    FeatureType,
+    Tariff,
+    TariffRate,
+    TimeBand,
+)
 from billing.models.invoicing import (
     BillingRun,
     Charge,
@@ -47,6 +55,7 @@ __all__ = [
     "Dealer",
     "ExchangeRate",
     "Feature",
+    "FeatureImplication",
     "FeaturePrice",
     "FeatureType",
     "Invoice",

@@ -197,7 +197,6 @@ class FeatureType(TenantModel):
     minimum_term_months = models.PositiveSmallIntegerField(default=0)
     carrier = Link(Carrier, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     carrier_product = models.CharField(max_length=80, blank=True)
-    implies = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="implied_by")
     ladder = models.CharField(max_length=40, blank=True)
     level = models.PositiveSmallIntegerField(null=True, blank=True)
     own_name = models.BooleanField(default=True)
@@ -212,6 +211,25 @@ class FeatureType(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+class FeatureImplication(TenantModel):
+    """Having one feature type implies having another (a call plan implies its line)."""
+
+    feature_type = Link(FeatureType, on_delete=models.CASCADE, related_name="implications")
+    implied = Link(FeatureType, on_delete=models.CASCADE, related_name="implied_by")
+
+    dealer_path = ""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reseller", "feature_type", "implied"], name="feature_implication_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.feature_type} implies {self.implied}"
 
 
 class FeaturePrice(TenantModel):

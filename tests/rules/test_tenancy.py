@@ -15,9 +15,7 @@ NOT_TENANT = {
     "core_membership": "says who may enter which reseller: read before there is a scope",
 }
 #: Unmanaged or link tables without a reseller column, each with its reason.
-LINKS = {
-    "billing_featuretype_implies": "joins two rows that are each under policy",
-}
+LINKS: dict[str, str] = {}
 
 TENANT_MODELS = [m for m in apps.get_models() if issubclass(m, TenantModel)]
 
