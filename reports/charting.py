@@ -7,14 +7,14 @@ from typing import Any
 
 from babel.dates import format_date
 
-from reports.frozen import Frozen
+from reports.frozen import COUNT, Frozen
 from reports.report import Preset
 from resellerkpi.core.chartspec import Bar, Chart, Line, Stack
 from resellerkpi.core.columns import LOCALE, Column, Date, DateTime, Decimal, Int, Minutes, Money, Text
 
 TYPES: dict[str, type[Chart]] = {"bar": Bar, "line": Line, "stack": Stack}
 MOST_BARS = 20
-COUNT = Int(name="rows", label="Rows")
+ROWS = Int(name=COUNT, label="Rows")
 
 
 class Month(Date):
@@ -38,7 +38,7 @@ class Drawing:
 
 def measures(columns: Sequence[Column]) -> list[Column]:
     """Return what can be summed and drawn: numbers, and the count of rows."""
-    return [*(c for c in columns if isinstance(c, Int | Decimal | Money | Minutes) and not c.hidden), COUNT]
+    return [*(c for c in columns if isinstance(c, Int | Decimal | Money | Minutes) and not c.hidden), ROWS]
 
 
 def dimensions(columns: Sequence[Column]) -> list[Column]:
@@ -66,7 +66,7 @@ def chosen(query: Mapping[str, str], presets: Sequence[Preset], columns: Sequenc
 
 def drawable(preset: Preset, columns: Sequence[Column]) -> bool:
     """Say whether every column of a chart is shown."""
-    names = {c.name for c in columns} | {COUNT.name}
+    names = {c.name for c in columns} | {COUNT}
     return {preset.chart.x, *preset.chart.y, *filter(None, [preset.chart.series])} <= names
 
 
@@ -76,7 +76,7 @@ def _named(columns: Sequence[Column], name: str) -> Column | None:
 
 def draw(preset: Preset, frozen: Frozen, columns: Sequence[Column], *, days: int) -> Drawing:
     """Sum the frozen rows into a chart's points; amounts of two currencies are never added."""
-    chart, by_name = preset.chart, {c.name: c for c in [*columns, COUNT]}
+    chart, by_name = preset.chart, {c.name: c for c in [*columns, ROWS]}
     x, ys = by_name[chart.x], [by_name[name] for name in chart.y]
     grain = (preset.grain or ("month" if days > 62 else "day")) if isinstance(x, Date | DateTime) else ""
     currency = next((y.currency for y in ys if isinstance(y, Money) and not y.currency.startswith("=")), "")

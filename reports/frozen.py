@@ -20,6 +20,7 @@ GROUP_ROWS = 5_000
 EXACT = pa.decimal128(38, 10)
 INT, DAY, TRUTH, WORDS = pa.int64(), pa.date32(), pa.bool_(), pa.string()
 AMOUNT = b"amount"
+COUNT = "rows"
 
 
 class Inexact(TypeError):
@@ -166,8 +167,8 @@ class Frozen:
             yield row
 
     def summed(self, by: Mapping[str, str], names: Sequence[str]) -> list[dict[str, Any]]:
-        """Return exact sums by fields; a dated field falls into its grain ("month"…, "" as it is)."""
-        table = self._file.read(columns=[*by, *names])
+        """Return exact sums by fields; a dated field falls into its grain ("month"…, "" as it is); COUNT counts."""
+        table = self._file.read(columns=[name for name in (*by, *names) if name != COUNT])
         keys = {name: _bucket(table.column(name), grain) for name, grain in by.items()}
         values = {name: self._summand(table, name) for name in names}
         grouped = pa.table({**keys, **values}).group_by(list(keys)).aggregate([(n, "sum") for n in values])
@@ -177,6 +178,8 @@ class Frozen:
         ]
 
     def _summand(self, table: pa.Table, name: str) -> Any:
+        if name == COUNT:
+            return pa.repeat(pa.scalar(1, INT), table.num_rows)
         return pc.cast(table.column(name), EXACT) if name in self._amounts else table.column(name)
 
 

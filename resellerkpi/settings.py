@@ -5,6 +5,8 @@ from pathlib import Path
 import environ
 import structlog
 
+from resellerkpi.core.logs import without_secrets
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -198,6 +200,7 @@ DJANGO_TABLES2_TEMPLATE = "ui/_table.html"
 structlog.configure(
     processors=[
         structlog.contextvars.merge_contextvars,
+        without_secrets,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso"),
         structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
