@@ -31,7 +31,16 @@ from billing.demo.catalogue import (
     prices_at_rises,
 )
 from billing.demo.shape import Calendar
-from billing.models import Bundle, Carrier, FeaturePrice, FeatureType, Tariff, TariffRate, TimeBand
+from billing.models import (
+    Bundle,
+    Carrier,
+    FeatureImplication,
+    FeaturePrice,
+    FeatureType,
+    Tariff,
+    TariffRate,
+    TimeBand,
+)
 from resellerkpi.core.models import Reseller
 
 LONG_AGO = date(2015, 1, 1)
