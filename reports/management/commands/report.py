@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from reports.registry import REPORTS
@@ -24,6 +24,12 @@ class Command(BaseCommand):
     """`report SLUG --reseller CODE [name=value...] --as csv|xlsx|json [-o FILE]`, or `report --list`."""
 
     help = "Run a report and write it as CSV, XLSX or JSON; the last line on stdout is one JSON object."
+
+    def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
+        """Let filters stand before and after the options."""
+        parser = super().create_parser(prog_name, subcommand, **options)
+        parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
+        return parser
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the arguments."""
