@@ -15,6 +15,7 @@ from babel.dates import format_date
 from django.db import connection
 
 from billing.importing import counts, load
+from billing.importing.ahead import ahead
 from billing.importing.formats import FORMATS
 from billing.importing.mapping import format_of
 from billing.importing.parse import CHUNK_ROWS, Chunk, read_chunks
@@ -47,6 +48,7 @@ class _Load:
     book_days: tuple[date, date] | None = None
     months: set[date] = field(default_factory=set)
     customers: set[int] = field(default_factory=set)
+    tallies: list[counts.Tally] = field(default_factory=list)
     quarters: set[int] = field(default_factory=set)
     first: int | None = None
     last: int | None = None
@@ -94,7 +96,7 @@ def import_cdrs(
     work = _Load(reseller, file, RatingBatch.objects.create(reseller=reseller, kind="import", file=file))
     load.make_stage()
     with _ids(file):
-        for chunk in read_chunks(path, fmt, carrier, now=now, chunk_rows=chunk_rows):
+        for chunk in ahead(read_chunks(path, fmt, carrier, now=now, chunk_rows=chunk_rows)):
             _load_chunk(work, chunk)
             if progress is not None:
                 progress(chunk.position, max(size, chunk.position), f"{file.rows:,} rows read")
@@ -135,8 +137,9 @@ def _load_chunk(work: _Load, chunk: Chunk) -> None:
     load.make_partitions(started, work.months)
     rated = rate_calls(frame, _book_for(work, started))
     stored = load.store(rated, file, work.batch)
-    file.duplicates += len(frame) - stored
-    if stored:
+    file.duplicates += len(frame) - len(stored)
+    if len(stored):
+        work.tallies += load.tallies(stored)
         first, last = int(started.min()), int(started.max())
         work.first = first if work.first is None else min(work.first, first)
         work.last = last if work.last is None else max(work.last, last)
@@ -145,15 +148,26 @@ def _load_chunk(work: _Load, chunk: Chunk) -> None:
 
 
 def _book_for(work: _Load, started: "np.ndarray[Any, np.dtype[np.int64]]") -> RatingBook:
-    """Return the book of the days of these calls, read again only when they leave the days it covers."""
-    days = [(_instant(int(t))).astimezone(work.reseller.zone).date() for t in (started.min(), started.max())]
-    first, last = days[0] - timedelta(days=1), days[1] + timedelta(days=1)
-    if work.book_days is not None:
-        first, last = min(first, work.book_days[0]), max(last, work.book_days[1])
-    if work.book is None or (first, last) != work.book_days:
+    """Return the book of the months of these calls, read again only when they leave the days it covers."""
+    days = [_instant(int(t)).astimezone(work.reseller.zone).date() for t in (started.min(), started.max())]
+    if (
+        work.book is None
+        or work.book_days is None
+        or days[0] < work.book_days[0]
+        or days[1] > work.book_days[1]
+    ):
+        first, last = _month_of(days[0])[0], _month_of(days[1])[1]
+        if work.book_days is not None:
+            first, last = min(first, work.book_days[0]), max(last, work.book_days[1])
         work.book = RatingBook.load(work.reseller, work.file.carrier, first, last)
         work.book_days = (first, last)
     return work.book
+
+
+def _month_of(day: date) -> tuple[date, date]:
+    """Return the first and the last day of a day's month."""
+    first = day.replace(day=1)
+    return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
 
 
 def _instant(seconds: int) -> datetime:
@@ -167,28 +181,36 @@ def _finish(work: _Load, now: datetime) -> dict[str, Any]:
         batch.first_call_at, batch.last_call_at = file.first_call_at, file.last_call_at
     batch.calls = file.rows - file.rejects - file.duplicates
     batch.save(update_fields=["first_call_at", "last_call_at", "calls"])
-    file.loaded_at = now
+    tallies = counts.added(work.tallies)
+    counts.write(file, tallies)
+    file.state, file.loaded_at = CdrFile.State.LOADED, now
     file.save()
     days = sorted({_instant(q * QUARTER).astimezone(reseller.zone).date() for q in work.quarters})
-    CdrFile.objects.filter(pk=file.pk).update(state=CdrFile.State.LOADED, unpriced=batch.calls)
-    _settle(reseller, days, work.customers - {0}, also=[file.pk])
-    file.refresh_from_db()
-    result = result_of(file)
+    if _settle(reseller, days, work.customers - {0}):
+        file.refresh_from_db()
+        tallies = counts.tally(file)
+    result = result_of(file, tallies)
     record("usage.import", file.name, rows=file.rows, duplicate=file.duplicates, error=result["error"])
     return result
 
 
-def _settle(reseller: Reseller, days: list[date], customers: set[int], *, also: list[int]) -> None:
-    """Draw the allowances of customers anew in the months of these days, mark the days, count the files again."""
-    files = set(also)
-    if days and customers:
-        first = days[0].replace(day=1)
-        last = (days[-1].replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
-        if redraw_allowances(reseller, sorted(customers), first, last):
-            zone = reseller.zone
-            start, end = midnight(first, zone), midnight(last + timedelta(days=1), zone)
-            files.update(counts.files_between(reseller.pk, start, end))
-    counts.recount(reseller.pk, sorted(files))
+def _settle(reseller: Reseller, days: list[date], customers: set[int]) -> bool:
+    """Draw the allowances of customers anew in the months of these days and mark the days as changed.
+
+    Returns whether calls changed by it; then the files of those months are counted again.
+    """
+    _mark(reseller, days)
+    if not days or not customers:
+        return False
+    first, last = _month_of(days[0])[0], _month_of(days[-1])[1]
+    if not redraw_allowances(reseller, sorted(customers), first, last):
+        return False
+    start, end = midnight(first, reseller.zone), midnight(last + timedelta(days=1), reseller.zone)
+    counts.recount(reseller.pk, counts.files_between(reseller.pk, start, end))
+    return True
+
+
+def _mark(reseller: Reseller, days: list[date]) -> None:
     ChangedDay.objects.bulk_create(
         [ChangedDay(reseller=reseller, day=day) for day in days],
         update_conflicts=True,
@@ -197,16 +219,20 @@ def _settle(reseller: Reseller, days: list[date], customers: set[int], *, also: 
     )
 
 
-def result_of(file: CdrFile) -> dict[str, Any]:
+def result_of(file: CdrFile, tallies: list[counts.Tally] | None = None) -> dict[str, Any]:
     """Return a file's rows by outcome, seconds and money as they are now; the outcomes add up to the rows.
 
     `seconds` and money are of all its calls, those in error too; `error` counts rows that could not be read and
     calls that could not be priced.
     """
-    errors = {reason: n for state, reason, n, _ in counts.by_reason(file) if state == Call.State.ERROR}
+    tallies = counts.tally(file) if tallies is None else tallies
+    errors: dict[str, int] = {}
+    for each in tallies:
+        if each.state == Call.State.ERROR:
+            errors[each.reason] = errors.get(each.reason, 0) + each.calls
     if file.rejects:
         errors[UNREADABLE] = file.rejects
-    sums = {currency: (cost, retail) for currency, cost, retail in counts.by_currency(file)}
+    sums = counts.by_currency(tallies)
     currency = file.currency if file.currency in sums or len(sums) != 1 else next(iter(sums))
     cost, retail = sums.get(currency, (Decimal(0), Decimal(0)))
     result = {
@@ -233,6 +259,8 @@ def remove_cdrs(*, reseller: Reseller, file: CdrFile) -> dict[str, Any]:
     load.one_at_a_time(file.carrier_id)
     name, pk = file.name, file.pk
     done = remove_calls(file, zone=reseller.time_zone)
-    _settle(reseller, sorted(done.days), set(done.customers), also=[pk] if done.kept else [])
+    if done.kept:
+        counts.recount(reseller.pk, [pk])
+    _settle(reseller, sorted(done.days), set(done.customers))
     record("usage.remove", name, removed=done.removed, kept=done.kept)
     return {"name": name, "removed": done.removed, "kept": done.kept}

@@ -1,12 +1,17 @@
-"""Each file's calls by outcome, counted from the calls themselves: written to the file when they change."""
+"""Each file's calls by outcome: added up as they are loaded, counted again from the calls when they change."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection
 
+from billing.models import CdrFile
+
 #: Counts the calls of files by the ids that bound them; a call that was rated again keeps its id.
-_COUNT = """
+_RECOUNT = """
 UPDATE billing_cdrfile file SET rated = live.rated, zero = live.zero, excluded = live.excluded,
     unpriced = live.unpriced, seconds = live.seconds, cost = live.cost, retail = live.retail,
     rows = live.rated + live.zero + live.excluded + live.unpriced + file.duplicates + file.rejects
@@ -31,57 +36,96 @@ _TOUCHED = """
 SELECT id FROM billing_cdrfile
 WHERE reseller_id = %s AND state = 'loaded' AND first_call_at < %s AND last_call_at >= %s ORDER BY id
 """
-_BY_REASON = """
-SELECT state, reason, count(*), coalesce(sum(duration), 0) FROM billing_call
+_TALLY = """
+SELECT state, reason, currency, cost_currency, count(*), sum(duration), coalesce(sum(cost), 0), sum(retail)
+FROM billing_call
 WHERE reseller_id = %s AND file_id = %s AND id BETWEEN %s AND %s AND started_at BETWEEN %s AND %s
-GROUP BY state, reason ORDER BY state, reason
+GROUP BY state, reason, currency, cost_currency ORDER BY state, reason, currency, cost_currency
 """
-_BY_CURRENCY = """
-SELECT currency, sum(cost), sum(retail) FROM (
-    SELECT cost_currency AS currency, cost, 0 AS retail FROM billing_call
-    WHERE reseller_id = %s AND file_id = %s AND id BETWEEN %s AND %s AND started_at BETWEEN %s AND %s
-      AND cost IS NOT NULL
-    UNION ALL
-    SELECT currency, 0, retail FROM billing_call
-    WHERE reseller_id = %s AND file_id = %s AND id BETWEEN %s AND %s AND started_at BETWEEN %s AND %s
-      AND currency <> ''
-) both_sides GROUP BY currency ORDER BY currency
-"""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Calls of one outcome: how many, their seconds, reported cost and retail, each in its currency."""
+
+    state: str
+    reason: str
+    currency: str
+    cost_currency: str
+    calls: int
+    seconds: int
+    cost: Decimal
+    retail: Decimal
+
+
+def tally(file: CdrFile) -> list[Tally]:
+    """Count a file's calls by outcome and currency as they are now."""
+    if file.first_call_id is None or file.first_call_at is None:
+        return []
+    bounds = [file.first_call_id, file.last_call_id, file.first_call_at, file.last_call_at]
+    return [Tally(*row) for row in _run(_TALLY, [file.reseller_id, file.pk, *bounds])]
+
+
+def added(tallies: Iterable[Tally]) -> list[Tally]:
+    """Add up tallies of the same outcome and currencies."""
+    sums: dict[tuple[str, str, str, str], Tally] = {}
+    for each in tallies:
+        key = (each.state, each.reason, each.currency, each.cost_currency)
+        have = sums.get(key)
+        sums[key] = (
+            each
+            if have is None
+            else Tally(
+                *key,
+                have.calls + each.calls,
+                have.seconds + each.seconds,
+                have.cost + each.cost,
+                have.retail + each.retail,
+            )
+        )
+    return [sums[key] for key in sorted(sums)]
+
+
+def write(file: CdrFile, tallies: Sequence[Tally]) -> None:
+    """Set a file's counts, seconds and money to what its calls come to; the caller saves it."""
+
+    def calls(state: str) -> int:
+        return sum(each.calls for each in tallies if each.state == state)
+
+    file.rated, file.zero = calls("rated"), calls("zero")
+    file.excluded, file.unpriced = calls("excluded"), calls("error")
+    file.seconds = sum(each.seconds for each in tallies)
+    file.cost = sum((t.cost for t in tallies if t.cost_currency == file.currency), Decimal(0))
+    file.retail = sum((t.retail for t in tallies if t.currency == file.currency), Decimal(0))
+
+
+def by_currency(tallies: Iterable[Tally]) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return reported cost and retail by currency; a currency without either is left out."""
+    sums: dict[str, tuple[Decimal, Decimal]] = {}
+    for each in tallies:
+        for currency, cost, retail in (
+            (each.cost_currency, each.cost, Decimal(0)),
+            (each.currency, Decimal(0), each.retail),
+        ):
+            if currency and (cost or retail):
+                have = sums.get(currency, (Decimal(0), Decimal(0)))
+                sums[currency] = (have[0] + cost, have[1] + retail)
+    return dict(sorted(sums.items()))
 
 
 def recount(reseller_id: int, file_ids: Sequence[int]) -> None:
-    """Write the counts by outcome, seconds and money of files, from their calls as they are now."""
+    """Write the counts, seconds and money of loaded files from their calls as they are now."""
     if file_ids:
-        _run(_COUNT, [reseller_id, list(file_ids), reseller_id], fetch=False)
+        with connection.cursor() as cursor:
+            cursor.execute(_RECOUNT, [reseller_id, list(file_ids), reseller_id])
 
 
-def files_between(reseller_id: int, first: Any, end: Any) -> list[int]:
+def files_between(reseller_id: int, first: datetime, end: datetime) -> list[int]:
     """Return the files that hold calls started from `first` up to, not including, `end`."""
     return [int(row[0]) for row in _run(_TOUCHED, [reseller_id, end, first])]
 
 
-def by_reason(file: Any) -> list[tuple[str, str, int, int]]:
-    """Return (state, reason, calls, seconds) of a file's calls as they are now."""
-    return [] if file.first_call_id is None else _run(_BY_REASON, _bounds(file))
-
-
-def by_currency(file: Any) -> list[tuple[str, Any, Any]]:
-    """Return (currency, reported cost, retail) of a file's calls as they are now."""
-    return [] if file.first_call_id is None else _run(_BY_CURRENCY, _bounds(file) * 2)
-
-
-def _bounds(file: Any) -> list[Any]:
-    return [
-        file.reseller_id,
-        file.pk,
-        file.first_call_id,
-        file.last_call_id,
-        file.first_call_at,
-        file.last_call_at,
-    ]
-
-
-def _run(sql: str, values: list[Any], *, fetch: bool = True) -> list[Any]:
+def _run(sql: str, values: list[Any]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
-        return cursor.fetchall() if fetch else []
+        return list(cursor.fetchall())

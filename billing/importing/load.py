@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from django.db import connection
 
+from billing.importing.counts import Tally
 from billing.importing.records import Reject
 from billing.models import CdrFile, RatingBatch
 
@@ -49,6 +51,8 @@ STAGED = {
 NULLABLE = {"cost": "has_cost", "expected_cost": "has_expected"}
 LINKS = ("customer_id", "number_id", "rate_id", "cost_rate_id")
 MONEY = ("retail", "surcharge", "cost", "expected_cost")
+OUTCOME = ("state", "reason", "currency", "cost_currency")
+MILLION = 10**6
 STAGE = "cdr_stage"
 COPY_BLOCK = 1 << 20
 CONTENT_LOCK = 7305
@@ -76,7 +80,7 @@ _KEEP_REPEATED = (
     f" FROM {STAGE} stage JOIN billing_call call ON call.reseller_id = %s"
     " AND call.dedupe_key = stage.dedupe_key AND call.started_at = to_timestamp(stage.started_at)"
     " LEFT JOIN billing_cdrfile file ON file.id = call.file_id"
-    " WHERE (call.file_id, call.line) <> (%s, stage.line)"
+    " WHERE (call.file_id, call.line) <> (%s, stage.line) RETURNING line"
 )
 _KEEP_UNREAD = """
 INSERT INTO billing_cdrreject (reseller_id, file_id, line, outcome, reason, raw)
@@ -110,8 +114,8 @@ def _month(instant: int) -> date:
     return datetime.fromtimestamp(instant, UTC).date().replace(day=1)
 
 
-def store(frame: pd.DataFrame, file: CdrFile, batch: RatingBatch) -> int:
-    """Add rated calls, each at most once for all files of the carrier; return how many are new.
+def store(frame: pd.DataFrame, file: CdrFile, batch: RatingBatch) -> pd.DataFrame:
+    """Add rated calls, each at most once for all files of the carrier; return those that are new.
 
     The lines of those that were there already are kept as duplicates.
     """
@@ -120,10 +124,36 @@ def store(frame: pd.DataFrame, file: CdrFile, batch: RatingBatch) -> int:
         cursor.execute(f"TRUNCATE {STAGE}")
         _copy(cursor, frame)
         cursor.execute(_INSERT, [reseller, file.carrier_id, content, batch.pk])
-        new = int(cursor.rowcount)
-        if new < len(frame):
-            cursor.execute(_KEEP_REPEATED, [reseller, content, content, reseller, content])
-    return new
+        if cursor.rowcount == len(frame):
+            return frame
+        cursor.execute(_KEEP_REPEATED, [reseller, content, content, reseller, content])
+        repeated = [line for (line,) in cursor.fetchall()]
+    return frame[~frame["line"].isin(repeated)]
+
+
+def tallies(frame: pd.DataFrame) -> list[Tally]:
+    """Add up rated calls by outcome and currency, money as it is stored: to six places, half away from zero."""
+    money = {}
+    for name in ("cost", "retail"):
+        value = frame[name].to_numpy()
+        millionths = np.sign(value) * ((np.abs(value) + 50) // 100)
+        money |= {f"{name}_units": millionths // MILLION, f"{name}_rest": millionths % MILLION}
+    columns = {name: frame[name] for name in (*OUTCOME, "duration")}
+    sums = (
+        pd.DataFrame({**columns, **money, "calls": 1}, index=frame.index)
+        .groupby(list(OUTCOME), observed=True)
+        .sum()
+    )
+    return [
+        Tally(
+            *map(str, key if isinstance(key, tuple) else (key,)),
+            calls=int(row["calls"]),
+            seconds=int(row["duration"]),
+            cost=Decimal(int(row["cost_units"])) + Decimal(int(row["cost_rest"])).scaleb(-6),
+            retail=Decimal(int(row["retail_units"])) + Decimal(int(row["retail_rest"])).scaleb(-6),
+        )
+        for key, row in zip(sums.index, sums.to_dict("records"), strict=True)
+    ]
 
 
 def _copy(cursor: Any, frame: pd.DataFrame) -> None:
