@@ -26,6 +26,7 @@ Ints: TypeAlias = NDArray[np.int64]
 SERVICES = ("voice", "sms", "data")
 VOICE, SMS, DATA = range(3)
 MAX_PARENTS = 8
+REMEMBERED = 200_000
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,20 @@ class TariffRates:
     has_codes: bool
 
 
+class Identities(dict[str, int]):
+    """Positions of numbers by the texts calls carry; a text is made comparable once and remembered."""
+
+    def __init__(self, by_key: dict[str, int]) -> None:
+        super().__init__({"": NONE})
+        self.by_key = by_key
+
+    def __missing__(self, text: str) -> int:
+        found = self.by_key.get(identity_key(text), NONE)
+        if len(self) < REMEMBERED:
+            self[text] = found
+        return found
+
+
 @dataclass(frozen=True)
 class RatingBook:
     """Numbers, assignments, tariffs and rates, ready for columns of calls."""
@@ -131,7 +146,7 @@ class RatingBook:
     zone: ZoneInfo
     number_ids: Ints
     number_types: Ints
-    identities: dict[str, int]
+    identities: Identities
     assigned: DatedTable
     assignment_number: Ints
     assignment_customer: Ints
@@ -169,7 +184,7 @@ class RatingBook:
             zone=ZoneInfo(rows.zone),
             number_ids=_ints(row.id for row in rows.numbers),
             number_types=_ints(types.index(row.type) for row in rows.numbers),
-            identities=_identities(rows, numbers),
+            identities=Identities(_identities(rows, numbers)),
             assigned=DatedTable.of((numbers[r.number_id], r.start, r.end, at) for at, r in enumerate(owned)),
             assignment_number=_ints(numbers[row.number_id] for row in owned),
             assignment_customer=_ints(row.customer_id for row in owned),

@@ -36,7 +36,10 @@ class Distinct:
     @classmethod
     def of(cls, column: Any) -> "Distinct":
         """Read a text column; missing is empty."""
-        encoded = as_text(column).dictionary_encode()
+        texts = as_text(column)
+        if not pc.max(pc.binary_length(texts)).as_py():
+            return cls(np.zeros(len(texts), dtype=np.int64), [""])
+        encoded = texts.dictionary_encode()
         return cls(encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist())
 
     def take(self, rows: Ints) -> "Distinct":

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from billing.rating.bands import bands_at
-from billing.rating.book import MAX_PARENTS, RatingBook, TariffRates, identity_key
+from billing.rating.book import MAX_PARENTS, RatingBook, TariffRates
 from billing.rating.calls import Calls, rows_by
 from billing.rating.dated import NONE
 from billing.rating.keys import CodeTable, Distinct, PrefixTable
@@ -54,7 +54,7 @@ def match_lines(chunk: "pd.DataFrame", day: Ints, book: RatingBook) -> Lines:
     columns = tuple(Distinct.of(chunk[name]) for name in IDENTITIES)
     rows = np.arange(size)
     for order, column in enumerate(columns):
-        known = [book.identities.get(identity_key(text), NONE) if text else NONE for text in column.values]
+        known = [book.identities[text] for text in column.values]
         if max(known, default=NONE) == NONE:
             continue
         of_row = column.codes[rows]
