@@ -33,7 +33,6 @@ from resellerkpi.core.models import Reseller, User
 from resellerkpi.core.periods import midnight
 
 Progress = Callable[[int, int, str], None]
-QUARTER = 900
 UNREADABLE = "unreadable"
 
 
@@ -49,7 +48,6 @@ class _Load:
     months: set[date] = field(default_factory=set)
     customers: set[int] = field(default_factory=set)
     tallies: list[counts.Tally] = field(default_factory=list)
-    quarters: set[int] = field(default_factory=set)
     first: int | None = None
     last: int | None = None
 
@@ -131,6 +129,7 @@ def _load_chunk(work: _Load, chunk: Chunk) -> None:
     load.keep_unread(file, chunk.rejects)
     file.rejects += len(chunk.rejects)
     file.rows += chunk.rows
+    file.heading = file.heading or chunk.heading
     if frame.empty:
         return
     started = frame["started_at"].to_numpy()
@@ -140,10 +139,10 @@ def _load_chunk(work: _Load, chunk: Chunk) -> None:
     file.duplicates += len(frame) - len(stored)
     if len(stored):
         work.tallies += load.tallies(stored)
+        load.by_day(stored, work.reseller.zone, file.days)
         first, last = int(started.min()), int(started.max())
         work.first = first if work.first is None else min(work.first, first)
         work.last = last if work.last is None else max(work.last, last)
-        work.quarters.update(pd.unique(started // QUARTER).tolist())
         work.customers.update(pd.unique(rated["customer_id"]).tolist())
 
 
@@ -185,7 +184,7 @@ def _finish(work: _Load, now: datetime) -> dict[str, Any]:
     counts.write(file, tallies)
     file.state, file.loaded_at = CdrFile.State.LOADED, now
     file.save()
-    days = sorted({_instant(q * QUARTER).astimezone(reseller.zone).date() for q in work.quarters})
+    days = sorted(date.fromisoformat(day) for day in file.days)
     if _settle(reseller, days, work.customers - {0}):
         file.refresh_from_db()
         tallies = counts.tally(file)

@@ -43,6 +43,7 @@ class Chunk:
     frame: pd.DataFrame
     rejects: list[Reject] = field(default_factory=list)
     position: int = 0
+    heading: str = ""
 
     @property
     def rows(self) -> int:
@@ -98,7 +99,7 @@ class _Reader:
             rejects += [Reject(int(block.lines[i]), block.raw(i), why) for i, why in problems.reasons.items()]
             frame = frame[~problems.mask()].reset_index(drop=True)
         rejects.sort(key=lambda reject: reject.line)
-        return Chunk(frame, rejects, block.position)
+        return Chunk(frame, rejects, block.position, block.heading)
 
     def _texts(self, layout: Layout, rows: BlockRows) -> dict[str, Text]:
         fmt, size = self.fmt, rows.size

@@ -12,14 +12,12 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from billing.importing.layout import Layout, find_layout
+from billing.importing.layout import Layout
+from billing.importing.peek import decoded, first_bytes, split, understand
 from billing.importing.refused import FileRefused
 from billing.importing.registry import Format
 from billing.importing.sheet import SheetLines, is_workbook
-from billing.importing.stream import MAX_LINE, SAMPLE, TOO_LONG, Readable, Text, blocks, unpacked
-
-LOOK_AT = 60
-csv.field_size_limit(MAX_LINE)
+from billing.importing.stream import SAMPLE, Readable, Text, blocks, unpacked
 
 
 @dataclass(frozen=True)
@@ -35,18 +33,22 @@ class Reject:
 class Block:
     """Some rows of a file as text by column, their line numbers, and the rows that do not fit the columns.
 
-    `position` is how many bytes of the file were read by then.
+    `position` is how many bytes of the file were read by then, `heading` the heading line, "" for none.
     """
 
     table: pa.Table
     lines: NDArray[np.int64]
     rejects: list[Reject] = field(default_factory=list)
     position: int = 0
+    heading: str = ""
+    delimiter: str = ","
 
     def raw(self, index: int) -> str:
         """Return the text of a row as it would stand in a file."""
         out = io.StringIO()
-        csv.writer(out, lineterminator="").writerow([column[index].as_py() for column in self.table.columns])
+        csv.writer(out, delimiter=self.delimiter, lineterminator="").writerow(
+            [column[index].as_py() for column in self.table.columns]
+        )
         return out.getvalue()
 
 
@@ -68,22 +70,22 @@ def read_records(path: Path, fmt: Format, *, limit: int, chunk_rows: int) -> Ite
 
 
 def _records(source: Readable, fmt: Format, chunk_rows: int) -> Iterator[tuple[Layout, Block]]:
-    head = _head(source)
-    sample = _sample(fmt, head)
-    if not sample:
-        raise FileRefused("The file is empty.")
-    layout = find_layout(fmt, sample)
+    head = first_bytes(source)
+    layout, first_line = understand(fmt, head)
     per_line = max(len(head) // max(head.count(b"\n"), 1), 16)
-    line, found = 1, False
+    line, heading = 1, ""
+    found = False
     for content in blocks(_Joined(head, source), min(max(chunk_rows * per_line, SAMPLE), 256 << 20)):
         lines = content.count(b"\n") + (not content.endswith(b"\n"))
-        skip = max(layout.first_line - line, 0)
+        skip = max(first_line - line, 0)
         body = content if not skip else _without_lines(content, skip)
+        if skip:
+            heading = decoded(content[: len(content) - len(body)]).strip()
         if body.strip():
             found = True
             block = _parse(body, fmt, layout, line + skip)
-            if block is not None:
-                yield layout, block
+            block.heading, block.delimiter = heading, fmt.delimiter
+            yield layout, block
         line += lines
     if not found:
         raise FileRefused("The file holds no calls.")
@@ -103,42 +105,6 @@ class _Joined:
         return self.rest.read(size)
 
 
-def _head(source: Readable) -> bytes:
-    head = b""
-    while len(head) < SAMPLE or b"\n" not in head:
-        data = source.read(SAMPLE)
-        if not data:
-            break
-        head += data
-        if len(head) > MAX_LINE and b"\n" not in head:
-            raise FileRefused(TOO_LONG)
-    return head
-
-
-def _sample(fmt: Format, head: bytes) -> list[list[str]]:
-    text = _decoded(head)
-    whole = text[: text.rfind("\n") + 1] or text
-    rows: list[list[str]] = []
-    for line in whole.splitlines()[:LOOK_AT]:
-        if line.strip():
-            rows.append(_split(line, fmt.delimiter))
-    return rows
-
-
-def _split(line: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
-    except csv.Error:
-        return line.split(delimiter)
-
-
-def _decoded(content: bytes) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
-
-
 def _without_lines(content: bytes, count: int) -> bytes:
     start = 0
     for _ in range(count):
@@ -148,7 +114,7 @@ def _without_lines(content: bytes, count: int) -> bytes:
     return content[start:]
 
 
-def _parse(content: bytes, fmt: Format, layout: Layout, first_line: int) -> Block | None:
+def _parse(content: bytes, fmt: Format, layout: Layout, first_line: int) -> Block:
     """Parse a block in one go when each line is one good row, else line by line."""
     rows = content.count(b"\n") + (not content.endswith(b"\n"))
     if b"\x00" not in content:
@@ -174,17 +140,17 @@ def _arrow(content: bytes, fmt: Format, layout: Layout) -> pa.Table:
     )
 
 
-def _by_line(content: bytes, fmt: Format, layout: Layout, first_line: int) -> Block | None:
+def _by_line(content: bytes, fmt: Format, layout: Layout, first_line: int) -> Block:
     width = len(layout.names)
     good: list[list[str]] = []
     lines: list[int] = []
     rejects: list[Reject] = []
-    physical = _decoded(content).split("\n")
+    physical = decoded(content).split("\n")
     cut_short = not content.endswith(b"\n")
     for line, text in _logical(physical, first_line):
         if not text.strip():
             continue
-        cells = _split(text, fmt.delimiter)
+        cells = split(text, fmt.delimiter)
         if len(cells) > width and not any(c.strip() for c in cells[width:]):
             cells = cells[:width]
         if "\x00" in text:

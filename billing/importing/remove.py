@@ -24,6 +24,12 @@ FROM (SELECT *, (started_at AT TIME ZONE %s)::date AS day FROM removed) shown
 """  # noqa: S608 - our own fragments
 
 
+_DAYS = """
+SELECT (started_at AT TIME ZONE %s)::date, count(*), sum(duration), coalesce(sum(cost), 0) FROM billing_call
+WHERE reseller_id = %s AND file_id = %s AND id BETWEEN %s AND %s AND started_at BETWEEN %s AND %s GROUP BY 1
+"""
+
+
 @dataclass(frozen=True)
 class Removed:
     """What became of a file's calls: how many went, how many an invoice holds, and whom and when it touches."""
@@ -51,10 +57,22 @@ def remove_calls(file: CdrFile, *, zone: str) -> Removed:
     kept = calls - row[0]
     CdrReject.objects.filter(file=file).delete()
     if kept:
+        file.days = _days(file, zone)
         file.sha256, file.duplicates, file.rejects = f"removed {file.pk}", 0, 0
         file.rows = file.rated + file.zero + file.excluded + file.unpriced
-        file.save(update_fields=["sha256", "duplicates", "rejects", "rows"])
+        file.save(update_fields=["sha256", "duplicates", "rejects", "rows", "days"])
     else:
         file.delete()
     customers = tuple(c for c in row[3] or () if c is not None)
     return Removed(removed=row[0], kept=kept, customers=customers, days=tuple(row[4] or ()))
+
+
+def _days(file: CdrFile, zone: str) -> dict[str, list[int]]:
+    """Return records, seconds and cost (in millionths) of each local day of the calls that are left."""
+    bounds = [file.first_call_id, file.last_call_id, file.first_call_at, file.last_call_at]
+    with connection.cursor() as cursor:
+        cursor.execute(_DAYS, [zone, file.reseller_id, file.pk, *bounds])
+        return {
+            day.isoformat(): [records, seconds, int(cost * 10**6)]
+            for day, records, seconds, cost in cursor.fetchall()
+        }

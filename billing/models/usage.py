@@ -25,7 +25,9 @@ class CdrFile(TenantModel):
     """A supplier's file of call records, with its counts by outcome, which add up to its rows.
 
     `seconds`, `cost` (as reported) and `retail` are of all its calls in `currency`, the reseller's own; they follow
-    when calls are rated again. `first_call_id` and `last_call_id` bound the ids of its calls.
+    when calls are rated again. `first_call_id` and `last_call_id` bound the ids of its calls. `days` holds records,
+    seconds and cost of each local day (ISO day -> [records, seconds, cost in millionths]); `heading` is the file's
+    heading line, so that its error rows can be supplied again.
     """
 
     class State(models.TextChoices):
@@ -51,6 +53,8 @@ class CdrFile(TenantModel):
     cost = models.DecimalField(max_digits=18, decimal_places=6, default=0)
     retail = models.DecimalField(max_digits=18, decimal_places=6, default=0)
     currency = models.CharField(max_length=3, blank=True)
+    days = models.JSONField(default=dict)
+    heading = models.TextField(blank=True)
     first_call_id = models.BigIntegerField(null=True)
     last_call_id = models.BigIntegerField(null=True)
     first_call_at = models.DateTimeField(null=True)

@@ -124,7 +124,7 @@ def test_a_mapped_file_has_its_own_units_and_midnight_where_no_time_is_given() -
     assert frame.has_cost.tolist() == [True, False]
     assert frame.dialled.tolist() == ["+441134960001", "extension 12"]
     assert [(r.line, r.reason, r.raw) for r in rejects] == [
-        (4, "The duration -2 is negative.", 'm3,ACC2,04.03.2026,0113 496 0002,-2,"0,01"')
+        (4, "The duration -2 is negative.", "m3;ACC2;04.03.2026;0113 496 0002;-2;0,01")
     ]
 
 

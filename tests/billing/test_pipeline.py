@@ -104,6 +104,12 @@ def test_every_row_has_one_outcome_and_the_file_shows_them(house: House, tmp_pat
             ),
             (6, "duplicate", "Already loaded: line 2 of this file", ""),
         ]
+        assert file.days == {
+            "2026-03-02": [2, 60, 10_000],
+            "2026-03-31": [1, 5, 20_000],
+            "2026-04-01": [1, 120, 1],
+        }
+        assert file.heading == HEAD
         days = list(ChangedDay.objects.order_by("day").values_list("day", flat=True))
         assert days == [date(2026, 3, 2), date(2026, 3, 31), date(2026, 4, 1)]
         assert AuditEvent.objects.filter(action="usage.import", subject="calls.csv").count() == 1
@@ -235,6 +241,7 @@ def test_removing_a_file_keeps_what_an_invoice_covers(house: House, tmp_path: Pa
         assert (gone["removed"], gone["kept"]) == (3, 1)
         file.refresh_from_db()
         assert (file.rows, file.duplicates, file.rejects) == (1, 0, 0)
+        assert file.days == {"2026-03-02": [1, 60, 10_000]}
         assert list(Call.objects.values_list("uid", flat=True)) == ["1"]
     again = supply(house, path)
     assert again["duplicate"] == 2, "the billed call is there already, and one row stands twice in the file"
