@@ -1,6 +1,6 @@
 """The order of the stages from a supplier's file to priced calls: parse, rate, store, draw allowances, count."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from babel.dates import format_date
 from django.db import connection
+from django.db.models import Max, Min
 
 from billing.importing import counts, load
 from billing.importing.ahead import ahead
@@ -27,6 +28,8 @@ from billing.models.locks import share_usage
 from billing.rating.book import RatingBook
 from billing.rating.rate import rate_calls
 from billing.rating.redraw import redraw_allowances
+from billing.rating.rerate import RerateResult, rerate
+from billing.rating.selection import RerateSelection
 from resellerkpi.core.artifacts import sha256
 from resellerkpi.core.audit import record
 from resellerkpi.core.models import Reseller, User
@@ -204,9 +207,14 @@ def _settle(reseller: Reseller, days: list[date], customers: set[int]) -> bool:
     first, last = _month_of(days[0])[0], _month_of(days[-1])[1]
     if not redraw_allowances(reseller, sorted(customers), first, last):
         return False
+    _recount(reseller, first, last)
+    return True
+
+
+def _recount(reseller: Reseller, first: date, last: date) -> None:
+    """Count again the files that hold calls of these days, both included."""
     start, end = midnight(first, reseller.zone), midnight(last + timedelta(days=1), reseller.zone)
     counts.recount(reseller.pk, counts.files_between(reseller.pk, start, end))
-    return True
 
 
 def _mark(reseller: Reseller, days: list[date]) -> None:
@@ -250,6 +258,44 @@ def result_of(file: CdrFile, tallies: list[counts.Tally] | None = None) -> dict[
     if len(sums) > 1:
         result["by_currency"] = {c: {"cost": f"{a:.6f}", "retail": f"{b:.6f}"} for c, (a, b) in sums.items()}
     return result
+
+
+def rerate_calls(
+    *,
+    reseller: Reseller,
+    where: RerateSelection,
+    apply: bool,
+    now: datetime,
+    progress: Progress | None = None,
+) -> RerateResult:
+    """Rate calls again as the book stands now and count their files again; without `apply` nothing is kept."""
+    result = rerate(reseller, where=where, apply=apply, now=now, progress=progress)
+    if apply and result.changed and result.first_day and result.last_day:
+        _recount(reseller, _month_of(result.first_day)[0], _month_of(result.last_day)[1])
+        record("usage.rerate", "calls", **{k: v for k, v in where.as_params().items() if isinstance(v, str)})
+    return result
+
+
+def rerate_after_repair(
+    *,
+    reseller: Reseller,
+    now: datetime,
+    reasons: Sequence[str] | None = None,
+    identities: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> RerateResult | None:
+    """Rate again the calls in error, of these reasons and billed parties when given; None when there are no calls."""
+    files = CdrFile.objects.aggregate(first=Min("first_call_at"), last=Max("last_call_at"))
+    if files["first"] is None:
+        return None
+    where = RerateSelection(
+        first=files["first"].astimezone(reseller.zone).date(),
+        last=files["last"].astimezone(reseller.zone).date(),
+        states=(Call.State.ERROR,),
+        reasons=None if reasons is None else tuple(reasons),
+        identities=None if identities is None else tuple(identities),
+    )
+    return rerate_calls(reseller=reseller, where=where, apply=True, now=now, progress=progress)
 
 
 def remove_cdrs(*, reseller: Reseller, file: CdrFile) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.db.models import Sum
 
 from billing.importing.refused import FileRefused
 from billing.models import Call, CdrFile, CdrReject, ChangedDay, Customer, Invoice, Number, RatingBatch
-from billing.pipeline import import_cdrs, remove_cdrs, result_of
+from billing.pipeline import import_cdrs, remove_cdrs, rerate_after_repair, result_of
 from resellerkpi.core.models import AuditEvent
 from resellerkpi.core.scope import enter
 from tests.billing.cdr_samples import MAPPED, NOW, SAMPLES
@@ -210,6 +210,21 @@ def test_the_counts_of_a_file_are_those_of_its_calls(house: House, tmp_path: Pat
             file.unpriced,
         )
         assert result_of(file)["retail"] == f"{Call.objects.aggregate(total=Sum('retail'))['total']:.6f}"
+
+
+def test_a_repair_moves_the_calls_and_the_counts_of_their_file(house: House, tmp_path: Path) -> None:
+    supply(house, usual(house, tmp_path))
+    with enter(house.scope()):
+        before = CdrFile.objects.get()
+        house.numbers[1].identities.create(reseller=house.reseller, identity="nobody")
+        result = rerate_after_repair(reseller=house.reseller, now=NOW, reasons=["unknown_cli"])
+        assert result is not None
+        assert (result.looked_at, result.changed) == (1, 1)
+        after = CdrFile.objects.get()
+        assert (before.unpriced, after.unpriced) == (1, 0)
+        assert after.rated + after.zero == before.rated + before.zero + 1
+        assert result_of(after)["errors"] == {"unreadable": 1}
+        assert after.rows == before.rows
 
 
 def test_removing_a_file_takes_its_calls_and_lets_it_be_supplied_again(house: House, tmp_path: Path) -> None:
