@@ -20,12 +20,13 @@ from billing.rating.dated import NONE, day_number
 from billing.rating.draws import Drawing, Usage, draw_month
 from billing.rating.keys import Dialled, Distinct
 from billing.rating.pools import STORED_GRAIN, Allowance, Bundle, Pool, of_stored, pools_of
-from billing.rating.stage import mark_days, read_columns, stage
+from billing.rating.stage import analyse, make_stage, mark_days, read_columns, stage
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import Period, month_of
 
 DRAWS = 7306
 BLOCK = 2_000
+STAGE = "draw_stage"
 
 _HAS_ALLOWANCES = (
     "SELECT EXISTS (SELECT 1 FROM billing_bundle WHERE reseller_id = %s)"
@@ -242,7 +243,9 @@ def _write(
         "retail": drawing.retail[rows],
         "state": pa.array(["zero", "rated"]).take(pa.array(rated[rows].astype(np.int64))),
     }
-    stage("draw_stage", _STAGED, columns)
+    make_stage(STAGE, _STAGED)
+    stage(STAGE, _STAGED, columns)
+    analyse(STAGE)
     with connection.cursor() as cursor:
         cursor.execute(_UPDATE, [reseller.pk, month.starts_at, month.ends_at])
         changed = int(cursor.rowcount)

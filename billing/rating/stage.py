@@ -32,18 +32,28 @@ def read_columns(select: str, parameters: Sequence[Any], kinds: Mapping[str, str
     ).combine_chunks()
 
 
-def stage(name: str, kinds: Mapping[str, str], columns: Mapping[str, Any]) -> None:
-    """Fill a staging table of this transaction with the columns."""
-    out = pa.BufferOutputStream()
-    table = pa.table({column: columns[column] for column in kinds})
-    pacsv.write_csv(table, out, pacsv.WriteOptions(include_header=False))
+def make_stage(name: str, kinds: Mapping[str, str]) -> None:
+    """Make an empty staging table of this transaction."""
     definition = ", ".join(f"{column} {kind}" for column, kind in kinds.items())
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS {name} ({definition}) ON COMMIT DROP")
         cursor.execute(f"TRUNCATE {name}")
+
+
+def stage(name: str, kinds: Mapping[str, str], columns: Mapping[str, Any]) -> None:
+    """Add the columns to a staging table."""
+    out = pa.BufferOutputStream()
+    table = pa.table({column: columns[column] for column in kinds})
+    pacsv.write_csv(table, out, pacsv.WriteOptions(include_header=False))
+    with connection.cursor() as cursor:
         cursor.cursor.copy_expert(
             f"COPY {name} FROM STDIN WITH (FORMAT csv)", pa.BufferReader(out.getvalue()), size=1 << 20
         )
+
+
+def analyse(name: str) -> None:
+    """Tell the planner what a staging table holds."""
+    with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE {name}")
 
 

@@ -1,0 +1,204 @@
+"""Which calls to rate again, and reading them back as chunks."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from django.db import connection
+
+from billing.models.watermarks import BILLED, JOIN_BILLED, UNBILLED
+from billing.rating.stage import read_columns
+from resellerkpi.core.models import Reseller
+from resellerkpi.core.periods import midnight
+
+CHUNK = 250_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class RerateSelection:
+    """Calls of the local days from first to last, both included, narrowed by what is given (None: all)."""
+
+    first: date
+    last: date
+    file_ids: tuple[int, ...] | None = None
+    customer_ids: tuple[int, ...] | None = None
+    number_ids: tuple[int, ...] | None = None
+    identities: tuple[str, ...] | None = None
+    states: tuple[str, ...] | None = None
+    reasons: tuple[str, ...] | None = None
+
+    def as_params(self) -> dict[str, Any]:
+        """Return the selection as JSON can hold it."""
+        return {**asdict(self), "first": self.first.isoformat(), "last": self.last.isoformat()}
+
+    @classmethod
+    def from_params(cls, params: dict[str, Any]) -> "RerateSelection":
+        """Read a selection back from JSON."""
+        chosen: dict[str, Any] = {
+            name: None if params.get(name) is None else tuple(params[name])
+            for name in ("file_ids", "customer_ids", "number_ids", "identities", "states", "reasons")
+        }
+        return cls(
+            first=date.fromisoformat(params["first"]), last=date.fromisoformat(params["last"]), **chosen
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Calls of one carrier between two instants: as many as are read at once."""
+
+    carrier_id: int
+    begin: datetime
+    end: datetime
+    first: date
+    last: date
+
+
+_WHERE = """
+call.reseller_id = %s AND call.started_at >= %s AND call.started_at < %s
+AND (%s::bigint[] IS NULL OR call.file_id = ANY(%s)) AND (%s::bigint[] IS NULL OR call.customer_id = ANY(%s))
+AND (%s::bigint[] IS NULL OR call.number_id = ANY(%s)) AND (%s::text[] IS NULL OR call.billed_party = ANY(%s))
+AND (%s::text[] IS NULL OR call.state = ANY(%s)) AND (%s::text[] IS NULL OR call.reason = ANY(%s))
+"""
+_DAYS = f"""
+SELECT call.carrier_id, (call.started_at AT TIME ZONE %s)::date, count(*) FROM billing_call call
+WHERE {_WHERE} GROUP BY 1, 2 ORDER BY 1, 2
+"""  # noqa: S608 - fragments of our own
+_BILLED = f"""
+WITH billed AS ({BILLED})
+SELECT count(*) FROM billing_call call {JOIN_BILLED} WHERE {_WHERE} AND NOT {UNBILLED}
+"""  # noqa: S608 - fragments of our own
+#: What is read of each call: kind and expression. The destination counts as given where no rate of the call names it;
+#: a call whose number was not known may also be known by its caller's number.
+READ = {
+    "id": ("bigint", "call.id"),
+    "started_at": ("bigint", "extract(epoch FROM call.started_at)::bigint"),
+    "file_id": ("bigint", "call.file_id"),
+    "service": ("text", "call.service"),
+    "direction": ("text", "call.direction"),
+    "identity_1": ("text", "call.billed_party"),
+    "identity_2": (
+        "text",
+        "CASE WHEN call.reason = 'unknown_cli' AND call.cli LIKE '+%%' THEN call.cli ELSE '' END",
+    ),
+    "identity_3": ("text", "''"),
+    "dialled": ("text", "call.dialled"),
+    "answered": ("boolean", "call.answered::int"),
+    "duration": ("bigint", "call.duration"),
+    "volume": ("bigint", "(call.volume * 1000000)::bigint"),
+    "charge_code": ("text", "call.charge_code"),
+    "band": ("text", "call.band"),
+    "destination": (
+        "text",
+        "CASE WHEN call.destination IN (rate.destination, cost_rate.destination) THEN '' ELSE call.destination END",
+    ),
+    "cost": ("bigint", "coalesce((call.cost * 100000000)::bigint, 0)"),
+    "has_cost": ("boolean", "(call.cost IS NOT NULL)::int"),
+    "cost_currency": ("text", "CASE WHEN call.cost IS NULL THEN '' ELSE call.cost_currency END"),
+    "excluded": ("text", "CASE WHEN call.state = 'excluded' THEN call.reason ELSE '' END"),
+    "old_customer_id": ("bigint", "coalesce(call.customer_id, 0)"),
+    "old_number_id": ("bigint", "coalesce(call.number_id, 0)"),
+    "old_rate_id": ("bigint", "coalesce(call.rate_id, 0)"),
+    "old_cost_rate_id": ("bigint", "coalesce(call.cost_rate_id, 0)"),
+    "old_bundle_id": ("bigint", "coalesce(call.bundle_id, 0)"),
+    "old_billed_seconds": ("bigint", "call.billed_seconds"),
+    "old_retail": ("bigint", "(call.retail * 100000000)::bigint"),
+    "old_expected_cost": ("bigint", "coalesce((call.expected_cost * 100000000)::bigint, 0)"),
+    "old_has_expected": ("boolean", "(call.expected_cost IS NOT NULL)::int"),
+    "old_billed_party": ("text", "call.billed_party"),
+    "old_destination": ("text", "call.destination"),
+    "old_call_class": ("text", "call.call_class"),
+    "old_currency": ("text", "call.currency"),
+    "old_cost_currency": ("text", "call.cost_currency"),
+    "old_state": ("text", "call.state"),
+    "old_reason": ("text", "call.reason"),
+}
+_CALLS = f"""
+WITH billed AS ({BILLED})
+SELECT {", ".join(expression for _, expression in READ.values())}
+FROM billing_call call {JOIN_BILLED}
+LEFT JOIN billing_tariffrate rate ON rate.id = call.rate_id
+LEFT JOIN billing_tariffrate cost_rate ON cost_rate.id = call.cost_rate_id
+WHERE {_WHERE} AND call.carrier_id = %s AND {UNBILLED}
+"""  # noqa: S608 - fragments of our own
+
+
+def slices(reseller: Reseller, where: RerateSelection) -> list[Slice]:
+    """Cut the selection by carrier and days into slices of about CHUNK calls."""
+    begin, end = _span(reseller, where)
+    counted = _run(_DAYS, [reseller.time_zone, *_narrowing(reseller, where, begin, end)])
+    found: list[list[Any]] = []
+    for carrier, day, count in counted:
+        if not found or found[-1][0] != carrier or found[-1][3] + count > CHUNK:
+            found.append([carrier, day, day, 0])
+        found[-1][2] = day
+        found[-1][3] += count
+    one = timedelta(days=1)
+    return [
+        Slice(carrier, midnight(first, reseller.zone), midnight(last + one, reseller.zone), first, last)
+        for carrier, first, last, _ in found
+    ]
+
+
+def read_slice(reseller: Reseller, where: RerateSelection, part: Slice) -> pd.DataFrame:
+    """Return the calls of a slice that no invoice covers as a chunk, with their present outcome as old_ columns."""
+    table = read_columns(
+        _CALLS,
+        [reseller.pk, *_narrowing(reseller, where, part.begin, part.end), part.carrier_id],
+        {name: kind for name, (kind, _) in READ.items()},
+    )
+    columns: dict[str, Any] = {}
+    for name, (kind, _) in READ.items():
+        column = table[name]
+        if kind == "text":
+            columns[name] = pd.array(column.combine_chunks(), dtype="str")
+        else:
+            values = column.to_numpy()
+            columns[name] = values.astype(bool) if kind == "boolean" else values.astype(np.int64)
+    return pd.DataFrame(columns)
+
+
+def billed_calls(reseller: Reseller, where: RerateSelection) -> int:
+    """Return how many calls of the selection an invoice covers already."""
+    begin, end = _span(reseller, where)
+    return int(_run(_BILLED, [reseller.pk, *_narrowing(reseller, where, begin, end)])[0][0])
+
+
+def months_of(days: list[date]) -> Iterator[tuple[date, date]]:
+    """Yield the first and last of the days in each run of calendar months that touch."""
+    run: list[date] = []
+    for day in sorted(days):
+        if run and (day.year * 12 + day.month) - (run[-1].year * 12 + run[-1].month) > 1:
+            yield run[0], run[-1]
+            run = []
+        run.append(day)
+    if run:
+        yield run[0], run[-1]
+
+
+def _span(reseller: Reseller, where: RerateSelection) -> tuple[datetime, datetime]:
+    return midnight(where.first, reseller.zone), midnight(where.last + timedelta(days=1), reseller.zone)
+
+
+def _narrowing(reseller: Reseller, where: RerateSelection, begin: datetime, end: datetime) -> list[Any]:
+    parameters: list[Any] = [reseller.pk, begin, end]
+    for chosen in (
+        where.file_ids,
+        where.customer_ids,
+        where.number_ids,
+        where.identities,
+        where.states,
+        where.reasons,
+    ):
+        values = None if chosen is None else list(chosen)
+        parameters += [values, values]
+    return parameters
+
+
+def _run(sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()
