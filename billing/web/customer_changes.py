@@ -25,6 +25,25 @@ class CustomerFields(Gated, forms.ModelForm):
         "minimum_invoice": MONEY,
         "credit_limit": MONEY,
     }
+    groups = (
+        ("Account", ("code", "name", "client_type", "status", "since", "dealer", "segment", "campaign")),
+        ("Contact", ("email", "phone", "address", "postcode", "vat_number")),
+        (
+            "Billing",
+            (
+                "currency",
+                "vat_rate",
+                "payment_method",
+                "terms_days",
+                "billing_day",
+                "minimum_invoice",
+                "credit_limit",
+                "on_hold",
+                "contract_end",
+                "renewal_date",
+            ),
+        ),
+    )
     since = forms.DateField(
         widget=DayInput(), label="Status holds from", help_text="The first day of this status."
     )
@@ -59,6 +78,7 @@ class CustomerFields(Gated, forms.ModelForm):
         labels = {
             "code": "Account code",
             "client_type": "Type",
+            "email": "E-mail",
             "vat_number": "VAT number",
             "vat_rate": "VAT rate (%)",
             "payment_method": "Pays by",

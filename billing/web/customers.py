@@ -20,7 +20,7 @@ from billing.web.customer_changes import AddNote, ChangeStatus, CustomerForm
 from billing.web.customer_money import invoice_panel, money_facts
 from billing.web.customer_services import AddNumber, AssignTariff, StartFeature
 from billing.web.editing import list_actions
-from billing.web.lookups import FEATURES, NUMBERS, TARIFFS, feature_rows, running
+from billing.web.lookups import END, FEATURES, NUMBERS, TARIFFS, feature_rows, running
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import SUM, Choice, Code, Column, Date, Int, Money, Text
 from resellerkpi.ui.filters import OneOf, ScopedChoiceFilter, ScopedFilterSet, SearchFilter
@@ -64,7 +64,7 @@ class CustomerList(ListPage):
         Date(name="contract_end", label="Contract ends"),
         Choice(name="client_type", label="Type", choices=Customer.ClientType.choices, hidden=True),
         Text(name="campaign", hidden=True),
-        Text(name="email", needs=PEOPLE, hidden=True),
+        Text(name="email", label="E-mail", needs=PEOPLE, hidden=True),
         Code(name="phone", needs=PEOPLE, hidden=True),
         Code(name="postcode", needs=PEOPLE, hidden=True),
     )
@@ -169,7 +169,7 @@ class CustomerPage(DetailPage):
             ),
             TablePanel(
                 "Features",
-                FEATURES,
+                (*FEATURES, END),
                 feature_rows(self.today, **mine).order_by("-end_date", "feature_type__name"),
                 limit=25,
                 more_url=f"{reverse('feature-list')}?customer={self.object.code}",

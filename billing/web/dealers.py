@@ -43,7 +43,7 @@ class DealerList(ListPage):
         Int(name="customers", source="n_customers", total="sum", help="Active customers today."),
         Decimal(name="commission_recurring", label="On recurring", unit="%", needs=MONEY, group="Commission"),
         Decimal(name="commission_usage", label="On usage", unit="%", needs=MONEY, group="Commission"),
-        Text(name="email", needs=PEOPLE),
+        Text(name="email", label="E-mail", needs=PEOPLE),
         Code(name="phone", needs=PEOPLE, hidden=True),
         Flag(name="is_active", label="Active"),
     )
@@ -121,6 +121,7 @@ class DealerFields(Gated, forms.ModelForm):
         formfield_callback = house_field
         fields = ("code", "name", "email", "phone", "commission_recurring", "commission_usage", "is_active")
         labels = {
+            "email": "E-mail",
             "commission_recurring": "Commission on recurring charges (%)",
             "commission_usage": "Commission on usage (%)",
             "is_active": "Active",

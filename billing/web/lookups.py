@@ -3,14 +3,14 @@
 from datetime import date
 from typing import Any
 
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from billing.models import Feature, FeaturePrice, Number
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Choice, Code, Column, Date, Int, Money, Percent, Text
 
-MONEY, WHOLESALE = Capability.VIEW_MONEY, Capability.VIEW_WHOLESALE
+MONEY, WHOLESALE, EDIT = Capability.VIEW_MONEY, Capability.VIEW_WHOLESALE, Capability.EDIT_BOOK
 
 #: Whose: (number) assignments of a customer, or of a number, or features of either.
 NUMBERS: tuple[Column, ...] = (
@@ -39,6 +39,8 @@ FEATURES: tuple[Column, ...] = (
     Date(name="start_date", label="From"),
     Date(name="end_date", label="Until", help="The first day without it."),
 )
+#: A link to end what still runs; for those who may change the book.
+END = Text(name="end", source="end_label", label="Change", url="feature-end", needs=EDIT, sortable=False)
 TARIFFS: tuple[Column, ...] = (
     Text(name="tariff", source="tariff__name", url="tariff"),
     Text(name="call_class", label="Class of calls", help="Blank: every class of call."),
@@ -81,4 +83,6 @@ def feature_rows(today: date, **whose: Any) -> QuerySet[Any]:
         shown_cost=Coalesce(F("cost"), price_today("cost", today)),
         discount_share=F("discount_percent") / 100,
         shown_currency=F("feature_type__currency"),
+        end_label=Case(When(end_date__isnull=True, then=Value("End"))),
+        end_id=Case(When(end_date__isnull=True, then=F("pk"))),
     )

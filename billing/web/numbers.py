@@ -152,12 +152,22 @@ class NumberPage(DetailPage):
             panels.append(self.supply())
         return [
             *panels,
-            TablePanel("Features", FEATURES, feature_rows(self.today, **mine).order_by("-end_date", "pk")),
-            TablePanel(
-                "Own tariffs", TARIFFS, TariffAssignment.objects.filter(**mine).order_by("-start_date")
-            ),
+            self.features(),
+            self.tariffs(),
             self.calls(),
         ]
+
+    def features(self) -> TablePanel:
+        """Return what goes with the line."""
+        columns = [c for c in FEATURES if c.name != "number"]
+        rows = feature_rows(self.today, number=self.object).order_by("-end_date", "pk")
+        return TablePanel("Features", columns, rows, empty=EmptyState("No feature goes with this number."))
+
+    def tariffs(self) -> TablePanel:
+        """Return tariffs given to this number alone."""
+        rows = TariffAssignment.objects.filter(number=self.object).order_by("-start_date")
+        empty = EmptyState("No tariff of its own: its calls are priced by its customer's tariff.")
+        return TablePanel("Own tariffs", TARIFFS, rows, empty=empty)
 
     def facts(self) -> Facts:
         """Return what kind of line it is."""

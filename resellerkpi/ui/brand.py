@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 
 LIGHT_GROUND, DARK_GROUND = "#ffffff", "#14181c"
-ENOUGH = 4.6
+ENOUGH, ENOUGH_ON_DARK = 4.6, 6.5
 
 Rgb = tuple[int, int, int]
 
@@ -27,20 +27,21 @@ def contrast(one: Rgb, other: Rgb) -> float:
     return (bright + 0.05) / (dark + 0.05)
 
 
-def legible(colour: Rgb, ground: Rgb) -> Rgb:
+def legible(colour: Rgb, ground: Rgb, enough: float = ENOUGH) -> Rgb:
     """Return the colour moved towards black or white until text in it can be read on the ground (AA)."""
     end = (0, 0, 0) if luminance(ground) > 0.5 else (255, 255, 255)
     for step in range(21):
         share = step / 20
         red, green, blue = (round(c + (e - c) * share) for c, e in zip(colour, end, strict=True))
-        if contrast((red, green, blue), ground) >= ENOUGH:
+        if contrast((red, green, blue), ground) >= enough:
             return red, green, blue
     return end
 
 
 def style(colour: str) -> str:
     """Return the custom properties of an accent for both themes."""
-    light, dark = legible(rgb(colour), rgb(LIGHT_GROUND)), legible(rgb(colour), rgb(DARK_GROUND))
+    light = legible(rgb(colour), rgb(LIGHT_GROUND))
+    dark = legible(rgb(colour), rgb(DARK_GROUND), ENOUGH_ON_DARK)
     on_light, on_dark = "#ffffff", "#0b0e11"
     day = f"--accent:{_hex(light)};--on-accent:{on_light};"
     night = f"--accent:{_hex(dark)};--on-accent:{on_dark};"

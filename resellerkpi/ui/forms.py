@@ -57,6 +57,7 @@ class ScopedChoiceField(forms.ModelChoiceField):
         **options: Any,
     ) -> None:
         self.model, self.only, self.order = model, dict(only or {}), order
+        options.setdefault("empty_label", "Choose…" if options.get("required", True) else "None")
         super().__init__(queryset=None, **options)  # type: ignore[arg-type]
 
     def _get_queryset(self) -> Any:

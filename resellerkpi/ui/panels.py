@@ -57,8 +57,10 @@ class Facts(Panel):
 
     @property
     def facts(self) -> list[tuple[str, Any, str]]:
-        """The items with an address, "" for none."""
-        return [(i[0], i[1], i[2] if len(i) > 2 and i[2] else "") for i in self.items]
+        """The items that have a value, with an address, "" for none."""
+        return [
+            (i[0], i[1], i[2] if len(i) > 2 and i[2] else "") for i in self.items if i[1] not in (None, "")
+        ]
 
 
 @dataclass
@@ -145,3 +147,14 @@ class HtmlPanel(Panel):
     actions: Sequence[Action] = ()
     wide: bool = True
     template: ClassVar[str] = "ui/_html_panel.html"
+
+
+def panel_rows(panels: Sequence[Panel]) -> list[list[Panel]]:
+    """Return panels in rows: each wide one alone, narrow neighbours beside each other."""
+    rows: list[list[Panel]] = []
+    for panel in panels:
+        if rows and not panel.wide and not rows[-1][-1].wide:
+            rows[-1].append(panel)
+        else:
+            rows.append([panel])
+    return rows

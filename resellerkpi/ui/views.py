@@ -118,7 +118,8 @@ class ListPage(Page):
         partial = is_partial(request, "list")
         response = varies(self.render(context, template="ui/_list.html" if partial else ""))
         if partial:
-            response["HX-Push-Url"] = tidy(request)
+            usual = [c.name for c in self.allowed_columns()[1:] if not c.hidden]
+            response["HX-Push-Url"] = tidy(request, usual)
         return response
 
     def filters(self) -> ScopedFilterSet | None:
@@ -161,18 +162,19 @@ class ListPage(Page):
         )
         size = _whole(self.request.GET.get("rows"), PAGE_SIZES[0])
         size = size if size in PAGE_SIZES else PAGE_SIZES[0]
-        pages = max(1, -(-len(table.rows) // size)) if not hasattr(table, "page") else 1
-        table.paginate(page=min(max(1, _whole(self.request.GET.get("page"), 1)), pages), per_page=size)
+        table.paginate(per_page=size)
+        table.page = table.paginator.get_page(_whole(self.request.GET.get("page"), 1))
         return table
 
 
-def tidy(request: HttpRequest) -> str:
+def tidy(request: HttpRequest, usual_columns: Sequence[str] = ()) -> str:
     """Return the page's address without empty parameters and defaults."""
     query = request.GET.copy()
     for name in list(query):
         values = [v for v in query.getlist(name) if v]
         query.setlist(name, values)
-        if not values or (name == "rows" and values == [str(PAGE_SIZES[0])]):
+        usual = {"rows": [str(PAGE_SIZES[0])], "col": list(usual_columns), "page": ["1"]}.get(name)
+        if not values or values == usual:
             del query[name]
     return f"{request.path}?{query.urlencode()}" if query else request.path
 

@@ -183,6 +183,12 @@ def test_the_number_of_statements_does_not_depend_on_the_rows(client: Client) ->
                 **own, number=number, customer=house.customers[0], start_date=date(2026, 1, 1)
             )
     assert [count(client, a) for a in addresses] == before
+    with CaptureQueriesContext(connection) as found:
+        page = client.get(reverse("number-list"), {"rows": "50", "page": "2"})
+    assert "Page 1 of 1" not in page.content.decode()
+    assert [
+        q["sql"].rstrip().endswith("LIMIT 33") for q in found if '"billing_number"."number" AS' in q["sql"]
+    ] == [True]
 
 
 def test_a_customer_is_added_suspended_and_leaves_with_a_reason(client: Client) -> None:

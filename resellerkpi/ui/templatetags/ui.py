@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal as D
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
+from django.http import QueryDict
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from resellerkpi.core import columns
 from resellerkpi.core.money import places
 from resellerkpi.ui import charts, tables
+from resellerkpi.ui.panels import Panel, panel_rows
 from resellerkpi.ui.tiles import Change
 
 register = template.Library()
@@ -92,7 +95,7 @@ def query_with(context: Mapping[str, Any], **changes: Any) -> str:
         query.pop(name, None)
         if value not in (None, ""):
             query[name] = str(value)
-    return f"?{query.urlencode()}" if query else "?"
+    return _address(query)
 
 
 @register.simple_tag(takes_context=True)
@@ -101,7 +104,30 @@ def query_without(context: Mapping[str, Any], name: str) -> str:
     query = context["request"].GET.copy()
     for gone in (name, f"{name}_from", f"{name}_to", "page"):
         query.pop(gone, None)
-    return f"?{query.urlencode()}" if query else "?"
+    return _address(query)
+
+
+def _address(query: QueryDict) -> str:
+    """Return a query string without its empty parameters."""
+    kept = [(name, value) for name, values in query.lists() for value in values if value]
+    return f"?{urlencode(kept)}"
+
+
+@register.filter
+def in_rows(panels: Sequence[Panel]) -> list[list[Panel]]:
+    """Return panels in rows: wide ones alone, narrow neighbours beside each other."""
+    return panel_rows(panels)
+
+
+@register.filter
+def grouped(form: Any) -> list[tuple[str, list[Any]]]:
+    """Return a form's visible fields under the headings of its `groups`, what is left over last."""
+    fields = {field.name: field for field in form.visible_fields()}
+    found = []
+    for title, names in getattr(form, "groups", ()):
+        inside = [fields.pop(name) for name in names if name in fields]
+        found += [(title, inside)] if inside else []
+    return [*found, ("", list(fields.values()))] if fields else found
 
 
 @register.filter
