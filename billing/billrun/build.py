@@ -16,7 +16,7 @@ from django.db.models import Max
 from billing.billrun import build_sql as sql
 from billing.billrun.exchange import factors
 from billing.billrun.runs import RunRefused
-from billing.models import BillingRun, Invoice, RatingBatch
+from billing.models import BillingRun, RatingBatch
 from billing.models.locks import hold_money, hold_usage
 from resellerkpi.core.audit import record
 from resellerkpi.core.models import Reseller
@@ -53,21 +53,21 @@ def build_invoices(reseller: Reseller, run: BillingRun) -> int:
 
 
 def _sum_usage(cursor: CursorWrapper, values: dict[str, Any], previous: BillingRun | None) -> None:
-    """Sum the unbilled calls, the larger group of customers first: that statement may use several processes."""
+    """Sum the unbilled calls: the larger group of customers first and by looking at every call, the rest by theirs."""
     cursor.execute(sql.MEMBERS)
-    regulars, others = cursor.fetchone()
-    since = BEGINNING
-    if previous and regulars:
-        cursor.execute(sql.UNBILLED_SINCE, {**values, "billed_batch": previous.usage_batch or 0})
-        first_call_at = cursor.fetchone()[0]
-        since = min(
-            midnight(previous.period_end, previous.reseller.zone),
-            first_call_at or datetime.max.replace(tzinfo=UTC),
-        )
-    groups = sorted([(regulars, since), (others, BEGINNING)], key=lambda group: -len(group[0]))
-    for statement, (customers, start) in zip((sql.USAGE, sql.MORE_USAGE), groups, strict=True):
-        if customers or statement is sql.USAGE:
-            cursor.execute(statement, {**values, "customers": customers, "from": start})
+    regulars, fresh, rest = cursor.fetchone()
+    cursor.execute(sql.UNBILLED_SINCE, values)
+    first_call_at = cursor.fetchone()[0] or values["billed_before"]
+    since = min(values["billed_before"], first_call_at) if previous else BEGINNING
+    never = {"from": BEGINNING, "billed_before": BEGINNING, "billed_batch": 0}
+    most, fewer = ({"customers": regulars, "from": since}, {"customers": fresh, **never})
+    if len(fresh) > len(regulars):
+        most, fewer = fewer, most
+    cursor.execute(sql.USAGE_TABLE + sql.BROAD, {**values, **most, "others": [*fewer["customers"], *rest]})
+    if fewer["customers"]:
+        cursor.execute(sql.MORE_USAGE + sql.NARROW, {**values, **fewer})
+    if rest:
+        cursor.execute(sql.MORE_USAGE + sql.EACH, {**values, "customers": rest})
 
 
 def _convert_costs(cursor: CursorWrapper, run: BillingRun) -> None:
@@ -100,14 +100,14 @@ def _previous(run: BillingRun) -> BillingRun | None:
 def _values(reseller: Reseller, run: BillingRun, previous: BillingRun | None) -> dict[str, Any]:
     newest = RatingBatch.objects.aggregate(newest=Max("pk"))["newest"] or 0
     before = midnight(run.period_end, reseller.zone)
-    reached = Invoice.objects.aggregate(reached=Max("usage_before"))["reached"]
     return {
         "reseller": reseller.pk,
         "run": run.pk,
         "cycle": run.cycle,
         "previous": previous.pk if previous else None,
         "before": before,
-        "reach": max(before, reached or before),
+        "billed_before": midnight(previous.period_end, reseller.zone) if previous else BEGINNING,
+        "billed_batch": (previous.usage_batch or 0) if previous else 0,
         "batch": max(newest, (previous.usage_batch or 0) if previous else 0),
         "zone": reseller.time_zone,
         "whole": WHOLE_CURRENCIES,

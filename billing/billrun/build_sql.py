@@ -1,14 +1,14 @@
 """The statements that produce a run's drafts; temporary tables of the transaction carry the work from one to the next.
 
-The sum over calls reads no temporary table, so that the database may share it between its processes.
+The sums over calls read no temporary table, so that the database may share them between its processes.
 """
 
 from billing.models.watermarks import BILLED, JOIN_BILLED
 
-TABLES = ("account", "usage", "factor", "line", "total", "invoice", "place")
+TABLES = ("account", "usage", "factor", "line", "total", "invoice")
 CLEAR = [f"DROP TABLE IF EXISTS run_{name}" for name in TABLES]
 
-#: Customers of the cycle; a regular one has nothing unbilled from before the previous run's watermark.
+#: Customers of the cycle; a regular one's usage is billed exactly to the previous run's watermark.
 ACCOUNTS = """
 CREATE TEMP TABLE run_account ON COMMIT DROP AS
 SELECT customer.id AS customer_id, customer.code, customer.currency, customer.vat_rate, customer.minimum_invoice,
@@ -19,14 +19,22 @@ SELECT customer.id AS customer_id, customer.code, customer.currency, customer.va
             AND skipped.run_id = %(previous)s AND skipped.customer_id = customer.id))
     AND NOT EXISTS (SELECT FROM billing_notproduced skipped WHERE skipped.reseller_id = %(reseller)s
         AND skipped.run_id = %(previous)s AND skipped.customer_id = customer.id
-        AND (skipped.reason <> 'empty' OR skipped.currency <> '')) AS regular
+            AND (skipped.reason <> 'empty' OR skipped.currency <> ''))
+        AND NOT coalesce(billed.usage_before > %(billed_before)s, false) AS regular,
+    billed.customer_id IS NOT NULL AS billed
 FROM billing_customer customer
+LEFT JOIN (
+    SELECT customer_id, max(usage_before) AS usage_before FROM billing_invoice
+    WHERE reseller_id = %(reseller)s AND usage_before IS NOT NULL GROUP BY customer_id
+) billed ON billed.customer_id = customer.id
 WHERE customer.reseller_id = %(reseller)s AND customer.billing_cycle = %(cycle)s AND NOT customer.is_test
 """
 
+#: Regular customers, those never billed for usage, and the rest, whose watermarks must be looked at one by one.
 MEMBERS = """
 SELECT coalesce(array_agg(customer_id) FILTER (WHERE regular), '{}'),
-    coalesce(array_agg(customer_id) FILTER (WHERE NOT regular), '{}')
+    coalesce(array_agg(customer_id) FILTER (WHERE NOT regular AND NOT billed), '{}'),
+    coalesce(array_agg(customer_id) FILTER (WHERE NOT regular AND billed), '{}')
 FROM run_account
 """
 
@@ -36,30 +44,38 @@ SELECT min(coalesce(first_call_at, timestamptz '1970-01-01 00:00+00')) FROM bill
 WHERE reseller_id = %(reseller)s AND id > %(billed_batch)s
 """
 
-_SUM = (
-    f"WITH billed AS ({BILLED.replace('%s', '%(reseller)s')})"  # noqa: S608  our own text, no value in it
-    """
+_SUMS = """
 SELECT call.customer_id, call.currency, call.number_id, call.service, call.call_class, call.cost_currency,
     count(*) AS calls, sum(call.billed_seconds) AS seconds, sum(call.volume) AS volume, sum(call.retail) AS retail,
     sum(coalesce(call.cost, call.expected_cost)) AS cost, min(call.started_at) AS first_at,
     max(call.started_at) AS last_at
 FROM billing_call call
 """
-    + JOIN_BILLED
-    + """
-WHERE call.reseller_id = %(reseller)s AND call.customer_id = ANY (%(customers)s)
-    AND call.state IN ('rated', 'zero') AND call.batch_id <= %(batch)s
-    AND call.started_at >= %(from)s AND call.started_at < %(reach)s
-    AND (billed.customer_id IS NULL OR call.batch_id > billed.usage_batch
-        OR call.started_at >= billed.usage_before)
-    AND call.started_at < greatest(%(before)s, billed.usage_before)
-GROUP BY 1, 2, 3, 4, 5, 6
+_RATED = (
+    "WHERE call.reseller_id = %(reseller)s AND call.state IN ('rated', 'zero') AND call.batch_id <= %(batch)s"
+)
+_GROUPS = " GROUP BY 1, 2, 3, 4, 5, 6"
+
+#: The unbilled calls of customers that share a watermark: all but `others`, or `customers`.
+_SHARED = """
+    AND call.started_at >= %(from)s AND call.started_at < %(before)s
+    AND (call.started_at >= %(billed_before)s OR call.batch_id > %(billed_batch)s)
 """
+BROAD = f"{_SUMS} {_RATED} AND call.customer_id <> ALL (%(others)s) {_SHARED} {_GROUPS}"
+NARROW = f"{_SUMS} {_RATED} AND call.customer_id = ANY (%(customers)s) {_SHARED} {_GROUPS}"
+
+#: The unbilled calls of customers that each have a watermark of their own.
+EACH = (
+    f"WITH billed AS ({BILLED.replace('%s', '%(reseller)s')}) {_SUMS} {JOIN_BILLED} {_RATED}"
+    """
+    AND call.customer_id = ANY (%(customers)s)
+    AND (billed.customer_id IS NULL OR call.batch_id > billed.usage_batch OR call.started_at >= billed.usage_before)
+    AND call.started_at < greatest(%(before)s, billed.usage_before)
+    """ + _GROUPS
 )
 
-#: Unbilled calls of some customers, summed exactly by number, kind and class.
-USAGE = f"CREATE TEMP TABLE run_usage ON COMMIT DROP AS {_SUM}"
-MORE_USAGE = f"INSERT INTO run_usage {_SUM}"
+USAGE_TABLE = "CREATE TEMP TABLE run_usage ON COMMIT DROP AS "
+MORE_USAGE = "INSERT INTO run_usage "
 
 FACTOR_TABLE = (
     "CREATE TEMP TABLE run_factor (cost_currency text, currency text, factor numeric) ON COMMIT DROP"
@@ -77,7 +93,8 @@ SELECT usage.customer_id, usage.currency, 'usage' AS kind, 4 AS rank,
         || CASE WHEN usage.call_class = '' THEN '' ELSE ': ' || usage.call_class END AS description,
     usage.number_id, NULL::bigint AS feature_type_id, NULL::bigint AS charge_id, usage.service, usage.call_class,
     usage.first_day AS service_start, usage.last_day + 1 AS service_end, usage.quantity, usage.calls, usage.seconds,
-    round(usage.retail, usage.places) AS net, account.vat_rate, usage.cost
+    round(usage.retail, usage.places) AS net, account.vat_rate, usage.cost,
+    nextval(pg_get_serial_sequence('billing_invoiceline', 'id')) AS line_id
 FROM (
     SELECT used.customer_id, coalesce(nullif(used.currency, ''), account.currency) AS currency, used.number_id,
         used.service, used.call_class, (min(used.first_at) AT TIME ZONE %(zone)s)::date AS first_day,
@@ -96,7 +113,8 @@ UNION ALL
 SELECT charge.customer_id, charge.currency, charge.kind,
     CASE charge.kind WHEN 'recurring' THEN 0 WHEN 'credit' THEN 1 WHEN 'one_off' THEN 2 ELSE 3 END,
     charge.description, charge.number_id, feature.feature_type_id, charge.id, '', '', charge.service_start,
-    charge.service_end, charge.quantity, 0, 0, charge.amount, coalesce(charge.vat_rate, account.vat_rate), charge.cost
+    charge.service_end, charge.quantity, 0, 0, charge.amount, coalesce(charge.vat_rate, account.vat_rate), charge.cost,
+    nextval(pg_get_serial_sequence('billing_invoiceline', 'id'))
 FROM billing_charge charge
 JOIN run_account account ON account.customer_id = charge.customer_id
 LEFT JOIN billing_feature feature ON feature.id = charge.feature_id
@@ -153,12 +171,16 @@ WITH made AS (
 INSERT INTO run_invoice SELECT * FROM made
 """
 
-PLACES = """
-CREATE TEMP TABLE run_place ON COMMIT DROP AS
-SELECT line.*, invoice.invoice_id, coalesce(held.site, '') AS site,
+LINE_ROWS = """
+INSERT INTO billing_invoiceline (id, reseller_id, invoice_id, position, kind, description, site, number_id,
+    feature_type_id, service, call_class, service_start, service_end, quantity, calls, seconds, net, vat_rate, cost)
+SELECT line.line_id, %(reseller)s, invoice.invoice_id,
     row_number() OVER (PARTITION BY invoice.invoice_id
         ORDER BY line.rank, held.site NULLS FIRST, number.number NULLS FIRST, line.service_start, line.description,
-            line.charge_id) AS position
+            line.charge_id),
+    line.kind, line.description, coalesce(held.site, ''), line.number_id, line.feature_type_id, line.service,
+    line.call_class, line.service_start, line.service_end, line.quantity, line.calls, line.seconds, line.net,
+    line.vat_rate, line.cost
 FROM run_line line
 JOIN run_invoice invoice USING (customer_id, currency)
 LEFT JOIN billing_number number ON number.id = line.number_id
@@ -169,27 +191,18 @@ LEFT JOIN (
 ) held ON held.customer_id = line.customer_id AND held.number_id = line.number_id
 """
 
-LINE_ROWS = """
-INSERT INTO billing_invoiceline (reseller_id, invoice_id, position, kind, description, site, number_id,
-    feature_type_id, service, call_class, service_start, service_end, quantity, calls, seconds, net, vat_rate, cost)
-SELECT %(reseller)s, invoice_id, position, kind, description, site, number_id, feature_type_id, service, call_class,
-    service_start, service_end, quantity, calls, seconds, net, vat_rate, cost
-FROM run_place
-"""
-
 VAT_ROWS = """
 INSERT INTO billing_invoicevat (reseller_id, invoice_id, rate, net, vat)
-SELECT %(reseller)s, invoice_id, vat_rate, sum(net),
-    round(sum(net) * vat_rate / 100, CASE WHEN currency = ANY (%(whole)s) THEN 0 ELSE 2 END)
-FROM run_place GROUP BY invoice_id, currency, vat_rate
+SELECT %(reseller)s, invoice.invoice_id, line.vat_rate, sum(line.net),
+    round(sum(line.net) * line.vat_rate / 100, CASE WHEN currency = ANY (%(whole)s) THEN 0 ELSE 2 END)
+FROM run_line line JOIN run_invoice invoice USING (customer_id, currency)
+GROUP BY invoice.invoice_id, currency, line.vat_rate
 """
 
 CHARGED = """
-UPDATE billing_charge charge SET invoice_line_id = line.id
-FROM run_place place
-JOIN billing_invoiceline line ON line.reseller_id = %(reseller)s AND line.invoice_id = place.invoice_id
-    AND line.position = place.position
-WHERE place.charge_id = charge.id
+UPDATE billing_charge charge SET invoice_line_id = line.line_id
+FROM run_line line JOIN run_invoice invoice USING (customer_id, currency)
+WHERE line.charge_id = charge.id
 """
 
 NOT_PRODUCED = """
@@ -203,13 +216,11 @@ WHERE status IN ('active', 'suspended')
 
 BUILD = [
     LINES,
-    "ANALYZE run_line",
+    "ANALYZE run_line (customer_id, currency, number_id, charge_id)",
     TOTALS,
     INVOICE_TABLE,
     INVOICES,
     "ANALYZE run_invoice",
-    PLACES,
-    "ANALYZE run_place",
     LINE_ROWS,
     VAT_ROWS,
     CHARGED,

@@ -243,6 +243,7 @@ class Charge(TenantModel):
         indexes = [
             models.Index(fields=["reseller", "customer", "bill_date"], name="charge_customer_bill"),
             models.Index(fields=["reseller", "bill_date"], name="charge_bill_date"),
+            models.Index(fields=["reseller", "invoice_line"], name="charge_line"),
         ]
 
     def __str__(self) -> str:
@@ -273,7 +274,10 @@ class CreditNote(TenantModel):
                 name="credit_note_adds_up", condition=Q(gross=F("net") + F("vat"), gross__gt=0)
             ),
         ]
-        indexes = [models.Index(fields=["reseller", "date"], name="credit_note_date")]
+        indexes = [
+            models.Index(fields=["reseller", "date"], name="credit_note_date"),
+            models.Index(fields=["reseller", "invoice"], name="credit_note_invoice"),
+        ]
 
     def __str__(self) -> str:
         return self.number
@@ -294,7 +298,10 @@ class CreditNoteLine(TenantModel):
     customer_path = "credit_note__customer_id"
 
     class Meta:
-        indexes = [models.Index(fields=["reseller", "credit_note"], name="credit_line_note")]
+        indexes = [
+            models.Index(fields=["reseller", "credit_note"], name="credit_line_note"),
+            models.Index(fields=["reseller", "invoice_line"], name="credit_line_line"),
+        ]
 
     def __str__(self) -> str:
         return self.description

@@ -164,7 +164,10 @@ class LedgerEntry(TenantModel):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["reseller", "source_key"], name="ledger_entry_once")]
-        indexes = [models.Index(fields=["reseller", "customer", "date"], name="ledger_customer_date")]
+        indexes = [
+            models.Index(fields=["reseller", "customer", "date"], name="ledger_customer_date"),
+            models.Index(fields=["reseller", "invoice"], name="ledger_invoice"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.amount}"

@@ -47,7 +47,9 @@ def test_the_oldest_due_is_settled_first_and_the_surplus_stays(house: Reseller) 
 def test_a_named_invoice_wins_over_the_oldest(house: Reseller) -> None:
     ann = make_customer(house, "ANN")
     owe(ann, ("I1", "2026-01-01", "2026-01-15", "50"), ("I2", "2026-01-05", "2026-01-19", "30"))
-    record_payments(house, [paid(ann, "2026-01-10", "50"), paid(ann, "2026-01-11", "50", invoice_number="I1")])
+    record_payments(
+        house, [paid(ann, "2026-01-10", "50"), paid(ann, "2026-01-11", "50", invoice_number="I1")]
+    )
     named = Allocation.objects.get(payment__received_date=day("2026-01-11"))
     assert (named.invoice.number, named.amount) == ("I1", D("50.00"))
     assert (open_of("2026-01-11"), spare("2026-01-11")) == ({}, D("20.00"))
@@ -101,7 +103,12 @@ def test_a_reversed_payment_of_the_past_settles_for_its_days_only(house: Reselle
     ann = make_customer(house, "ANN")
     owe(ann, ("I1", "2026-01-01", "2026-01-15", "50"))
     bounced = paid(
-        ann, "2026-01-10", "50", invoice_number="I1", reversed_date=day("2026-01-13"), reversal_code="0",
+        ann,
+        "2026-01-10",
+        "50",
+        invoice_number="I1",
+        reversed_date=day("2026-01-13"),
+        reversal_code="0",
         presentation=1,
     )
     again = paid(ann, "2026-01-24", "50", invoice_number="I1", presentation=2)
@@ -116,7 +123,9 @@ def test_a_reversed_payment_of_the_past_settles_for_its_days_only(house: Reselle
 def test_a_failed_attempt_without_money_posts_nothing(house: Reseller) -> None:
     ann = make_customer(house, "ANN")
     owe(ann, ("I1", "2026-01-01", "2026-01-15", "50"))
-    row = paid(ann, "2026-01-10", "50", invoice_number="I1", presentation=1, outcome="failed", reversal_code="0")
+    row = paid(
+        ann, "2026-01-10", "50", invoice_number="I1", presentation=1, outcome="failed", reversal_code="0"
+    )
     done = record_payments(house, [row])
     assert (done.payments, done.attempts) == (0, 1)
     assert balances(day("2026-01-31")) == {(ann.pk, "GBP"): D("50.00")}
