@@ -122,6 +122,7 @@ def _reseller(house: House, order: Order, calendar: Calendar, say: Say) -> Built
     )  # fmt: skip
     usage = Usage(house, plans, planted, calendar, order.seed)
     _months(reseller, house, order, calendar, catalogue, usage, collector, say)
+    _analyse()
     if planted:
         usage.report()
         _report_uncollected(planted, reseller, calendar)

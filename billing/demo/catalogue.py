@@ -221,10 +221,10 @@ FEATURES = (
     FeaturePlan("IVR", "Auto attendant", "feature", D("6.50"), D("1.60"), PBX),
     FeaturePlan("FAX", "Fax to e-mail", "feature", D("3.00"), D("1.20"), PBX),
     FeaturePlan("CRM", "CRM connector", "feature", D("5.50"), D("2.20"), PBX),
-    FeaturePlan("PLAN1", "Call plan Entry", "package", D("6.00"), D(0), ladder="Call plan", level=1),
-    FeaturePlan("PLAN2", "Call plan Standard", "package", D("14.00"), D(0), ladder="Call plan", level=2),
-    FeaturePlan("PLAN3", "Call plan Premium", "package", D("32.00"), D(0), ladder="Call plan", level=3),
-    FeaturePlan("MOB", "Mobile plan", "package", D("12.00"), D("6.50"), MOBILE, activation=D("2.50")),
+    FeaturePlan("PLAN1", "Call plan Entry", "package", D("4.00"), D(0), ladder="Call plan", level=1),
+    FeaturePlan("PLAN2", "Call plan Standard", "package", D("8.00"), D(0), ladder="Call plan", level=2),
+    FeaturePlan("PLAN3", "Call plan Premium", "package", D("16.00"), D(0), ladder="Call plan", level=3),
+    FeaturePlan("MOB", "Mobile plan", "package", D("6.00"), D("3.00"), MOBILE, activation=D("2.50")),
     FeaturePlan("SET", "IP handset rental", "hardware", D("4.50"), D("2.40"), PBX),
     FeaturePlan("CARE", "Priority support", "feature", D("45.00"), D("12.00"), interval="quarter"),
     FeaturePlan(
@@ -235,12 +235,12 @@ BY_CODE = {plan.code: plan for plan in FEATURES}
 
 #: Allowances: feature type, unit, amount (seconds, messages, MB), prefixes, shared, priority.
 BUNDLES = (
-    ("PLAN1", "seconds", 200 * 60, "441 442 443", 0),
-    ("PLAN2", "seconds", 600 * 60, "441 442 443 447", 0),
-    ("PLAN3", "seconds", 2000 * 60, "441 442 443 447", 0),
-    ("MOB", "seconds", 300 * 60, "441 442 443 447", 1),
-    ("MOB", "sms", 200, "", 0),
-    ("MOB", "data", 5 * 1024, "", 0),
+    ("PLAN1", "seconds", 40 * 60, "441 442 443", 0),
+    ("PLAN2", "seconds", 100 * 60, "441 442 443 447", 0),
+    ("PLAN3", "seconds", 250 * 60, "441 442 443 447", 0),
+    ("MOB", "seconds", 10 * 60, "441 442 443 447", 1),
+    ("MOB", "sms", 3, "", 0),
+    ("MOB", "data", 250, "", 0),
 )
 
 #: List prices rise each April by this factor, costs by a little less.

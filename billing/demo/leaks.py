@@ -124,7 +124,7 @@ def _lines_not_rented(planted: Planted, steady: Iterator[CustomerPlan], calendar
 
 
 def _free(planted: Planted, steady: Iterator[CustomerPlan], calendar: Calendar) -> None:
-    for code, quantity, ago in (("IVR", 1, 7), ("CRM", 2, 10)):
+    for code, quantity, ago in (("IVR", 1, 6), ("HUNT", 2, 5)):
         plan, start = next(steady), calendar.ago(ago)
         plan.features.append(FeaturePlanned(code, start, None, quantity, price=Decimal(0)))
         prices = [list_price(code, month, calendar) * quantity for month in months_since(start, calendar)]

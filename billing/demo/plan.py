@@ -62,7 +62,7 @@ class FeaturePlanned:
     quantity: int = 1
     number: int | None = None
     price: Decimal | None = None
-    cost: Decimal | None = None
+    discount: int = 0
     not_charged: bool = False
 
 
@@ -186,6 +186,12 @@ def _customer(
         tags=sorted(tag for tag, share in _TAGS if random.random() < share),
     )
     plan.events = [EventPlan(start, "active"), *([parting] if parting else [])]
+    if plan.payer == "shaky" and end is None and start < calendar.ago(3) and random.random() < 0.3:
+        plan.events.append(
+            EventPlan(
+                calendar.ago(1) + timedelta(days=8), "suspended", "non_payment", "Direct Debit unpaid again"
+            )
+        )
     plan.contract_end = _contract_end(random, start, calendar)
     return plan
 

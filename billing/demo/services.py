@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from decimal import Decimal
 from random import Random
 
-from billing.demo.catalogue import BY_CODE, MOBILE, PBX, WHOLESALER
+from billing.demo.catalogue import MOBILE, PBX, WHOLESALER
 from billing.demo.plan import CustomerPlan, FeaturePlanned, NumberPlan
 from billing.demo.shape import Calendar, House, stream
 from billing.demo.words import SITES, TOWNS
@@ -110,9 +109,7 @@ def _lines(random: Random, plan: CustomerPlan, calendar: Calendar) -> Iterator[F
     """Rent every number for as long as the customer has it; some customers negotiated."""
     percent = random.choice((0, 0, 0, 0, 0, 0, 5, 10))
     for index, number in enumerate(plan.numbers):
-        price = None
-        if percent and number.line in ("LINE", "BB80", "BB330"):
-            price = (BY_CODE[number.line].price * (100 - percent) / 100).quantize(Decimal("0.01"))
+        negotiable = number.line in ("LINE", "BB80", "BB330")
         quantity = random.randint(2, 8) if number.line == "SIPCH" else 1
         yield FeaturePlanned(
             number.line,
@@ -120,7 +117,7 @@ def _lines(random: Random, plan: CustomerPlan, calendar: Calendar) -> Iterator[F
             number.end,
             quantity=quantity,
             number=index,
-            price=price,
+            discount=percent if negotiable else 0,
         )
         if number.type == "mobile" and random.random() < 0.8:
             yield FeaturePlanned("MOB", billed_from(number.start, calendar), number.end, number=index)
@@ -143,12 +140,12 @@ def _call_plan(random: Random, plan: CustomerPlan, calendar: Calendar) -> Iterat
 
 #: Feature type, share of the customers, numbers per unit (0: one for the account), share that takes it up later.
 EXTRAS = (
-    ("REC", 0.24, 4, 0.6),
-    ("VM", 0.45, 2, 0.2),
+    ("REC", 0.24, 4, 0.0),
+    ("VM", 0.45, 2, 0.4),
     ("HUNT", 0.30, 0, 0.2),
     ("IVR", 0.22, 0, 0.5),
     ("FAX", 0.16, 0, 0.1),
-    ("CRM", 0.12, 0, 0.8),
+    ("CRM", 0.12, 0, 0.0),
     ("SET", 0.52, 1, 0.2),
     ("CARE", 0.14, 0, 0.4),
 )
@@ -158,9 +155,8 @@ def _extras(random: Random, plan: CustomerPlan, calendar: Calendar) -> Iterator[
     """Add what lines are not: features, handsets (whose quantity may change), support, an engineer's visit."""
     first = billed_from(plan.start, calendar)
     last = plan.end or calendar.current
-    for code, share, per, later in EXTRAS:
-        if random.random() >= share:
-            continue
+    chosen = [extra for extra in EXTRAS if random.random() < extra[1]]
+    for code, _, per, later in chosen:
         start = (_later(random, first, last) if random.random() < later else None) or first
         quantity = max(1, plan.wanted // per) if per else 1
         changed = _later(random, start, last) if code == "SET" and random.random() < 0.3 else None
@@ -170,6 +166,9 @@ def _extras(random: Random, plan: CustomerPlan, calendar: Calendar) -> Iterator[
         yield FeaturePlanned(code, start, changed, quantity=quantity)
         after = max(1, quantity + random.choice((-2, -1, 1, 2, 3)))
         yield FeaturePlanned(code, changed, plan.end, quantity=after)
+    codes = {code for code, *_ in chosen}
+    if "CRM" in codes and "REC" not in codes:
+        yield FeaturePlanned("REC", first, plan.end, quantity=max(1, plan.wanted // 4))
     if random.random() < 0.15:
         visit = max(first, calendar.first) + timedelta(days=random.randint(0, 27))
         if visit < last:

@@ -235,7 +235,7 @@ def _features(
                 start_date=planned.start,
                 end_date=planned.end,
                 price=planned.price,
-                cost=planned.cost,
+                discount_percent=planned.discount,
                 not_charged=planned.not_charged,
             )
             for customer, plan in pairs

@@ -13,8 +13,8 @@ from django.utils import timezone
 from billing.demo.build import DemoRefused, Order, build, existing, finish
 from billing.demo.refresh import refresh_kpis
 from billing.demo.shape import SIZES
-from resellerkpi.core.periods import local_day
 from resellerkpi.core.models import Reseller
+from resellerkpi.core.periods import local_day
 
 
 class Command(BaseCommand):
