@@ -1,0 +1,194 @@
+"""Who may open which address: one table of the whole house, and no row of another house anywhere."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from resellerkpi.core.access import Capability as C
+from resellerkpi.core.access import Role, capabilities
+from resellerkpi.core.models import User
+from tests.rules.worked_world import Worked, worked_world
+from tests.world import CANARY, World
+
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+Arguments = Callable[[Worked], list[Any]]
+NONE: Arguments = lambda w: []  # noqa: E731  reads as a table
+PUBLIC = None
+
+
+def pk(name: str) -> Arguments:
+    """Return the key of one of the worked house's objects."""
+    return lambda w: [getattr(getattr(w, name), "pk", getattr(w, name))]
+
+
+#: url name: (capability, its arguments, status for those who may: 200, or 405 where only a form posts to it).
+PAGES: dict[str, tuple[C | None, Arguments, int]] = {
+    "overview": (C.VIEW_KPIS, NONE, 200),
+    "kpi-list": (C.VIEW_KPIS, NONE, 200),
+    "kpi": (C.VIEW_KPIS, lambda w: ["mrr"], 200),
+    "kpi-json": (C.VIEW_KPIS, lambda w: ["mrr"], 200),
+    "kpi-csv": (C.VIEW_KPIS, lambda w: ["mrr"], 200),
+    "carrier-list": (C.EDIT_BOOK, NONE, 200),
+    "carrier-add": (C.EDIT_BOOK, NONE, 200),
+    "carrier": (C.EDIT_BOOK, pk("carrier"), 200),
+    "carrier-edit": (C.EDIT_BOOK, pk("carrier"), 200),
+    "customer-list": (C.VIEW_BOOK, NONE, 200),
+    "customer-add": (C.EDIT_BOOK, NONE, 200),
+    "customer": (C.VIEW_BOOK, pk("customer"), 200),
+    "customer-edit": (C.EDIT_BOOK, pk("customer"), 200),
+    "customer-status": (C.EDIT_BOOK, pk("customer"), 200),
+    "customer-note": (C.EDIT_BOOK, pk("customer"), 200),
+    "customer-number": (C.EDIT_BOOK, pk("customer"), 200),
+    "customer-feature": (C.EDIT_BOOK, pk("customer"), 200),
+    "customer-tariff": (C.EDIT_BOOK, pk("customer"), 200),
+    "dealer-list": (C.VIEW_BOOK, NONE, 200),
+    "dealer-add": (C.EDIT_BOOK, NONE, 200),
+    "dealer": (C.VIEW_BOOK, pk("dealer"), 200),
+    "dealer-edit": (C.EDIT_BOOK, pk("dealer"), 200),
+    "feature-list": (C.VIEW_BOOK, NONE, 200),
+    "feature-end": (C.EDIT_BOOK, pk("feature"), 200),
+    "feature-type-list": (C.VIEW_BOOK, NONE, 200),
+    "feature-type-add": (C.EDIT_BOOK, NONE, 200),
+    "feature-type": (C.VIEW_BOOK, pk("feature_type"), 200),
+    "feature-type-edit": (C.EDIT_BOOK, pk("feature_type"), 200),
+    "feature-price-add": (C.EDIT_BOOK, pk("feature_type"), 200),
+    "import-list": (C.IMPORT, NONE, 200),
+    "import-start": (C.IMPORT, lambda w: ["customers"], 200),
+    "import-template": (C.IMPORT, lambda w: ["customers", "csv"], 200),
+    "number-list": (C.VIEW_BOOK, NONE, 200),
+    "number-add": (C.EDIT_BOOK, NONE, 200),
+    "number": (C.VIEW_BOOK, pk("number"), 200),
+    "number-edit": (C.EDIT_BOOK, pk("number"), 200),
+    "number-assign": (C.EDIT_BOOK, pk("number"), 200),
+    "number-end": (C.EDIT_BOOK, pk("number"), 200),
+    "number-supply": (C.EDIT_BOOK, pk("number"), 200),
+    "search": (C.VIEW_BOOK, NONE, 200),
+    "tariff-list": (C.VIEW_BOOK, NONE, 200),
+    "tariff-add": (C.EDIT_BOOK, NONE, 200),
+    "tariff": (C.VIEW_BOOK, pk("tariff"), 200),
+    "tariff-edit": (C.EDIT_BOOK, pk("tariff"), 200),
+    "tariff-rates": (C.VIEW_BOOK, pk("tariff"), 200),
+    "rate-add": (C.EDIT_BOOK, pk("tariff"), 200),
+    "report-list": (C.RUN_REPORTS, NONE, 200),
+    "report": (C.RUN_REPORTS, lambda w: ["invoices"], 200),
+    "run-result": (C.RUN_REPORTS, pk("report"), 200),
+    "run-export": (C.RUN_REPORTS, lambda w: [w.report.pk, "csv"], 200),
+    "run-mail": (C.SHARE, pk("report"), 200),
+    "run-share": (C.SHARE, pk("report"), 200),
+    "link-revoke": (C.SHARE, pk("link"), 405),
+    "link-rotate": (C.SHARE, pk("link"), 405),
+    "job": (C.SIGNED_IN, pk("job"), 200),
+    "switch-reseller": (C.SIGNED_IN, NONE, 200),
+}
+
+#: Addresses outside the table, each with its reason.
+ELSEWHERE = {
+    "login": "the door itself",
+    "logout": "posts only; leads back to the door",
+    "theme": "a cookie of the reader's own",
+    "brand": "a colour",
+    "healthz": "says only that the process answers",
+    "readyz": "says only whether database and broker answer",
+    "shared-view": "opened by its token: tests/reports/test_sharing.py",
+    "import-check": "belongs to the upload of one session: tests/billing/test_book_pages.py",
+}
+
+#: What a dealer of the house finds at an object that is not its customer's: (name) -> status, with the reason.
+DEALER_FINDS = {
+    "job": (404, "a dealer sees the jobs it started"),
+    "run-result": (404, "a run is made for its maker's rights"),
+    "run-export": (404, "a run is made for its maker's rights"),
+}
+
+
+def names(resolver: URLResolver | None = None) -> Iterator[str]:
+    """Yield the name of every address of the house."""
+    for pattern in (resolver or get_resolver()).url_patterns:
+        if isinstance(pattern, URLResolver):
+            yield from names(pattern)
+        elif isinstance(pattern, URLPattern):
+            assert pattern.name, pattern
+            yield pattern.name
+
+
+def client_of(user: User) -> Client:
+    """Return a browser in which the person is signed in."""
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def test_every_address_is_in_the_table() -> None:
+    known = set(PAGES) | set(ELSEWHERE)
+    assert set(names()) == known
+
+
+def address(name: str, worked: Worked) -> str:
+    """Return the address of a page for a house's object."""
+    return reverse(name, args=PAGES[name][1](worked))
+
+
+def statuses(client: Client, worked: Worked) -> dict[str, int]:
+    """Open every page of the table for a house's objects."""
+    return {name: client.get(address(name, worked)).status_code for name in PAGES}
+
+
+def everything(response: Any) -> bytes:
+    """Return a response's headers and content, a file's too."""
+    content = b"".join(response.streaming_content) if response.streaming else response.content
+    return str(response.headers).encode() + content
+
+
+@pytest.fixture
+def houses(tmp_path: Path) -> tuple[World, Worked, Worked]:
+    return worked_world(tmp_path)
+
+
+def test_strangers_are_led_to_the_door(houses: tuple[World, Worked, Worked]) -> None:
+    found = statuses(Client(), houses[1])
+    assert {name for name, status in found.items() if status != 302} == set()
+
+
+@pytest.mark.parametrize("who", ["ana", "vic", "dee", "sam"])
+def test_each_role_opens_what_its_capabilities_allow(houses: tuple[World, Worked, Worked], who: str) -> None:
+    world, alpha, _ = houses
+    user: User = getattr(world, who)
+    role = {"ana": Role.OWNER, "vic": Role.VIEWER, "dee": Role.DEALER, "sam": Role.OPERATOR}[who]
+    if who == "sam":
+        user.current_reseller = world.alpha.reseller
+        user.save()
+    expected = {
+        name: right if capability in capabilities(role) else 403
+        for name, (capability, _, right) in PAGES.items()
+    }
+    if who == "dee":
+        expected |= {name: status for name, (status, _) in DEALER_FINDS.items()}
+    found = statuses(client_of(user), alpha)
+    assert {n: s for n, s in found.items() if s != expected[n]} == {}
+
+
+def test_the_objects_of_another_house_do_not_exist(houses: tuple[World, Worked, Worked]) -> None:
+    world, alpha, _ = houses
+    found = statuses(client_of(world.bo), alpha)
+    own = {
+        n for n, (_, args, _) in PAGES.items() if args is NONE or all(isinstance(a, str) for a in args(alpha))
+    }
+    assert {n: s for n, s in found.items() if n not in own and s not in (404, 405)} == {}
+
+
+def test_no_page_shows_anything_of_another_house(houses: tuple[World, Worked, Worked]) -> None:
+    world, alpha, beta = houses
+    browser = client_of(world.ana)
+    shown = [
+        name
+        for name in PAGES
+        for response in [browser.get(address(name, alpha))]
+        if CANARY.encode() in everything(response)
+    ]
+    assert shown == []
+    assert CANARY in client_of(world.bo).get(address("customer", beta)).content.decode()

@@ -1,0 +1,142 @@
+"""The named world after a month's work: calls loaded, bills sent, money received, a report run and shared."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from billing.bills import bill, credit
+from billing.models import (
+    BillingRun,
+    Call,
+    CdrFile,
+    CreditNote,
+    Customer,
+    Feature,
+    FeatureType,
+    Invoice,
+    Number,
+    Payment,
+    Tariff,
+)
+from billing.pipeline import import_cdrs
+from billing.receivables.payments import PaymentRow, record_payments
+from reports.models import Run, ShareLink
+from reports.registry import REPORTS
+from reports.run import run as run_report
+from reports.sharing import mint
+from resellerkpi.core.models import Job
+from resellerkpi.core.periods import parse_month
+from resellerkpi.core.scope import enter
+from tests.world import CANARY, House, World, make_world
+
+NOW = datetime(2026, 9, 3, 9, 0, tzinfo=UTC)
+MAPPING = {
+    "service": "voice",
+    "has_header": True,
+    "columns": {
+        "uid": "id",
+        "identity": ["from"],
+        "cli": "from",
+        "dialled": "to",
+        "started_at": "start",
+        "duration": "seconds",
+        "cost": "cost",
+    },
+    "time_format": "%Y-%m-%d %H:%M:%S",
+}
+
+
+@dataclass
+class Worked:
+    """One house's objects, by the argument each address takes."""
+
+    house: House
+    customer: Customer
+    dealer: int
+    carrier: int
+    number: Number
+    feature: Feature
+    feature_type: FeatureType
+    tariff: Tariff
+    file: CdrFile
+    call: Call
+    run: BillingRun
+    invoice: Invoice
+    note: CreditNote
+    payment: Payment
+    report: Run
+    link: ShareLink
+    token: str
+    job: Job
+
+
+def worked_world(folder: Path) -> tuple[World, Worked, Worked]:
+    """Make the world and take both houses through August 2026."""
+    world = make_world()
+    return world, _work(world.alpha, "Alpha", folder), _work(world.beta, CANARY, folder)
+
+
+def _work(house: House, mark: str, folder: Path) -> Worked:
+    known, unknown = house.numbers[0].number, "0199999999"
+    path = folder / f"{mark}.csv"
+    lines = [
+        f"{n},{who},{to},2026-08-0{n} 10:00:00,{60 * n},0.01"
+        for n, who, to in (
+            (1, known, "+447700900001"),
+            (2, known, "+441632960001"),
+            (3, unknown, "+441632960001"),
+        )
+    ]
+    path.write_text("\n".join(["id,from,to,start,seconds,cost", *lines, f"{mark},bad line,,,,"]) + "\n")
+    scope = house.scope()
+    with enter(scope):
+        import_cdrs(reseller=house.reseller, carrier=house.carrier, path=path, now=NOW, mapping=MAPPING)
+    zone = ZoneInfo(house.reseller.time_zone)
+    run = bill(
+        house.reseller, parse_month("2026-08", zone), until="sent", now=NOW, scope=scope, accept="tests"
+    )
+    with enter(scope):
+        invoice = Invoice.objects.filter(customer=house.customers[0]).get()
+        record_payments(
+            house.reseller,
+            [
+                PaymentRow(
+                    house.customers[0].pk, date(2026, 9, 5), Decimal("5.00"), "GBP", "transfer", f"{mark}-PAY"
+                )
+            ],
+        )
+        note = credit(
+            invoice.pk,
+            reason=f"{mark} goodwill",
+            on=date(2026, 9, 6),
+            now=NOW,
+            lines={invoice.lines.order_by("position").first().pk: Decimal("1.00")},
+        )
+        report = run_report(
+            REPORTS.get("invoices"), {"on_or_after": ["2026-08-01"], "before": ["2026-10-01"]}, now=NOW
+        )
+        link, token = mint(report, now=NOW)
+        return Worked(
+            house=house,
+            customer=house.customers[0],
+            dealer=house.dealers[0].pk,
+            carrier=house.carrier.pk,
+            number=house.numbers[0],
+            feature=house.features[0],
+            feature_type=house.line,
+            tariff=house.retail,
+            file=CdrFile.objects.get(),
+            call=Call.objects.order_by("started_at").first(),
+            run=run,
+            invoice=invoice,
+            note=note,
+            payment=Payment.objects.get(),
+            report=report,
+            link=link,
+            token=token,
+            job=Job.objects.create(
+                reseller=house.reseller, kind="house.sweep", title=f"{mark} job", state="done"
+            ),
+        )
