@@ -98,7 +98,7 @@ def check_days(case):
     assert [c.amount for c in charges] == [published]
 
 
-def published_money(case) -> tuple[Decimal, Decimal]:
+def published_money(case) -> tuple[Decimal, ...]:
     """Return price and published amount in units of currency; some sources count cents."""
     if "cents" in case["amount"]:
         return tuple(Decimal(case[name].split(" ")[0]) / 100 for name in ("amount", "expected"))
