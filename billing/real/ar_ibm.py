@@ -36,10 +36,10 @@ PAYMENTS = {
 
 def run(bench: Workbench) -> dict[str, Any]:
     """Load invoices and payments, and age what is open after the entries of the day asked for."""
+    source = bench.source("ar", "ibm_accounts_receivable_2466.csv")
     reseller = bench.reseller(
         "ar-ibm", country="US", time_zone="America/New_York", currency="USD", vat_rate=0
     )
-    source = bench.source("ar", "ibm_accounts_receivable_2466.csv")
     loads = {
         kind: bench.command(
             reseller, "import_book", kind, source, mapping=bench.mapping(f"ibm-{kind}", mapping)

@@ -17,7 +17,7 @@ MONTHS = [f"2018-{month:02d}" for month in range(1, 13)]
 DATES = "%m/%d/%Y"
 ZONE = "America/New_York"
 
-USERS = {
+USERS: dict[str, dict[str, Any]] = {
     "customers": {
         "columns": {
             "code": "user_id",
@@ -132,11 +132,11 @@ def _book(bench: Workbench, reseller: Reseller, name: str, honours_churn: bool) 
         mapping = bench.mapping(f"prices-{plan}", prices(plan))
         bench.command(reseller, "import_tariff", plans, tariff=plan, mapping=mapping)
     users = _users(bench, name, honours_churn)
-    for kind, mapping in USERS.items():
-        columns: dict[str, Any] = {**mapping["columns"]}  # type: ignore[dict-item]
+    for kind, spec in USERS.items():
+        columns = {**spec["columns"]}
         if honours_churn and kind != "tariff-assignments":
             columns["last_day"] = "churn_date"
-        file = bench.mapping(f"{name}-{kind}", {**mapping, "columns": columns})
+        file = bench.mapping(f"{name}-{kind}", {**spec, "columns": columns})
         bench.command(reseller, "import_book", kind, users, mapping=file)
 
 

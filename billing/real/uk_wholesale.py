@@ -10,8 +10,10 @@ from typing import Any
 
 from django.db.models import Count, DateField, Sum
 from django.db.models.functions import TruncMonth
+from django.utils import timezone
 
 from billing.models import Call
+from billing.pipeline import rerate_after_repair
 from billing.real.workbench import Workbench, inside
 from resellerkpi.core.models import Reseller
 
@@ -44,7 +46,7 @@ def run(bench: Workbench) -> dict[str, Any]:
     )
     offered = _offered(reseller)
     _adopt(bench, reseller, [str(row["number"]) for row in offered])
-    repaired = bench.command(reseller, "rerate")
+    repaired = _price_again(reseller)
     bills = {month: bench.command(reseller, "bill", period=month, until="confirmed") for month in MONTHS}
     return {
         "file": loaded,
@@ -56,6 +58,13 @@ def run(bench: Workbench) -> dict[str, Any]:
         "charge_codes": _sums(reseller, code="charge_code"),
         "bills": bills,
     }
+
+
+def _price_again(reseller: Reseller) -> dict[str, int]:
+    """Rate the calls in error again, as the repair page does; return how many were looked at and changed."""
+    with inside(reseller):
+        result = rerate_after_repair(reseller=reseller, now=timezone.now())
+    return {"looked_at": result.looked_at, "changed": result.changed} if result else {}
 
 
 def _offered(reseller: Reseller) -> list[dict[str, Any]]:

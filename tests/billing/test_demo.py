@@ -1,0 +1,155 @@
+"""The demo: deterministic, whole, with leaks whose money adds up, and never in a database of somebody else."""
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import connections
+
+from billing.demo.leaks import plant
+from billing.demo.plan import plan_customers
+from billing.demo.services import plan_services
+from billing.demo.shape import Calendar, houses
+from billing.demo.traffic import Lines, Month, ordinary
+from billing.models import Call, CdrFile, Invoice, NumberAssignment
+from resellerkpi.core.models import Reseller
+from resellerkpi.core.scope import Scope, enter
+
+TODAY = date(2026, 11, 22)
+
+
+def demo(**options: Any) -> dict[str, Any]:
+    """Run the command and return the object it prints."""
+    out = io.StringIO()
+    call_command("demo", size="small", today=TODAY, stdout=out, stderr=io.StringIO(), **options)
+    return json.loads(out.getvalue().strip().splitlines()[-1])
+
+
+def planned(seed: int) -> tuple[list[Any], list[Any]]:
+    """Return the plans and findings of the first reseller of a seed."""
+    house = houses("small")[0]
+    calendar = Calendar.ending_before(TODAY, house.months)
+    plans = plan_customers(house, calendar, seed)
+    stock = plan_services(house, plans, calendar, seed)
+    return plans, plant(plans, stock, calendar).findings
+
+
+@pytest.fixture(scope="module")
+def built(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any) -> Iterator[dict[str, Any]]:
+    """The demo built once for the tests of this module, and taken away after them."""
+    before = settings.DEMO_DIR
+    settings.DEMO_DIR = tmp_path_factory.mktemp("demo")
+    with django_db_blocker.unblock():
+        yield {"facts": demo(seed=7), "folder": settings.DEMO_DIR}
+        settings.DEMO_DIR = before
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("SELECT string_agg(quote_ident(relname), ', ') FROM pg_class WHERE relkind IN ('r', 'p')"
+                           " AND relnamespace = 'public'::regnamespace AND NOT relispartition"
+                           " AND relname NOT IN ('django_migrations', 'django_content_type')")  # fmt: skip
+            cursor.execute(f"TRUNCATE {cursor.fetchone()[0]} CASCADE")
+
+
+def scope_of(code: str) -> Scope:
+    return Scope.of(Reseller.objects.get(code=code).pk, why="test")
+
+
+def test_the_same_seed_makes_the_same_plans_and_another_seed_others() -> None:
+    assert planned(7) == planned(7)
+    assert planned(7)[0] != planned(8)[0]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_seed_has_room_for_every_leak(seed: int) -> None:
+    plans, findings = planned(seed)
+    assert len(findings) == 10
+    assert sum(len(plan.numbers) for plan in plans) == houses("small")[0].size.numbers
+    assert len({number.number for plan in plans for number in plan.numbers}) == 190
+    assert all(f.end is None or f.end > f.start for plan in plans for f in plan.features)
+    assert all(n.end is None or n.end > n.start for plan in plans for n in plan.numbers)
+
+
+def test_calls_are_made_on_lines_in_service_only() -> None:
+    plans, _ = planned(7)
+    calendar = Calendar.ending_before(TODAY, 25)
+    month, lines = Month.of(calendar.first, calendar), Lines.of(plans)
+    calls = ordinary(np.random.default_rng(1), lines, month, 500)
+    day = calendar.first.toordinal() + calls.at // 86_400
+    assert len(calls) == 500
+    assert bool(np.all((lines.start[calls.line] <= day) & (day < lines.end[calls.line])))
+    assert int(calls.seconds[calls.service == 0].max()) > 0
+
+
+@pytest.mark.slow
+def test_it_builds_what_it_says(built: dict[str, Any]) -> None:
+    facts = built["facts"]
+    assert [r["code"] for r in facts["resellers"]] == ["harbour", "moorland"]
+    assert facts["first_page"] == "/"
+    assert {login["role"] for login in facts["logins"]} == {
+        "Owner", "Billing and finance", "Support", "Dealer", "Viewer", "Platform operator",
+    }  # fmt: skip
+    with enter(scope_of("harbour")):
+        assert Call.objects.count() == facts["resellers"][0]["calls"]
+        assert Invoice.objects.filter(state="draft").count() == 0
+        months = Invoice.objects.dates("invoice_date", "month")
+        assert [months[0], len(months)] == [date(2024, 10, 1), 26]
+        assert NumberAssignment.objects.values("number").distinct().count() == 190
+        for file in CdrFile.objects.all():
+            parts = (file.rated, file.zero, file.excluded, file.unpriced, file.duplicates, file.rejects)
+            assert file.rows == sum(parts)
+
+
+@pytest.mark.slow
+def test_a_second_run_changes_nothing_and_prints_the_same(built: dict[str, Any]) -> None:
+    with enter(scope_of("harbour")):
+        calls, invoices = Call.objects.count(), Invoice.objects.count()
+    assert demo(seed=99) == built["facts"]
+    with enter(scope_of("harbour")):
+        assert (Call.objects.count(), Invoice.objects.count()) == (calls, invoices)
+
+
+@pytest.mark.slow
+def test_the_planted_money_adds_up(built: dict[str, Any]) -> None:
+    planted = json.loads((built["folder"] / "planted.json").read_text())
+    findings = planted["findings"]
+    assert planted["reseller"] == "harbour"
+    assert planted["total"] == built["facts"]["planted"]
+    assert planted["total"]["findings"] == len(findings)
+    for money in ("money_per_month", "money_to_date"):
+        assert Decimal(planted["total"][money]) == sum(Decimal(f[money]) for f in findings)
+    assert {f["check"] for f in findings} == {
+        "unrated_calls", "missing_recurring", "stale_pricing", "uncollected", "ceased_still_supplied", "below_cost",
+        "free_by_mistake",
+    }  # fmt: skip
+    assert all(Decimal(f["money_to_date"]) > 0 for f in findings)
+
+
+@pytest.mark.slow
+def test_no_call_is_in_error_but_the_planted_ones_and_their_cost_is_the_planted_money(
+    built: dict[str, Any],
+) -> None:
+    findings = json.loads((built["folder"] / "planted.json").read_text())["findings"]
+    unrated = {f["subject"]: Decimal(f["money_to_date"]) for f in findings if f["check"] == "unrated_calls"}
+    with enter(scope_of("harbour")):
+        errors = Call.objects.filter(state="error").values_list("reason", "billed_party", "cost")
+        found: dict[str, Decimal] = {}
+        for reason, party, cost in errors:
+            subject = "Vanuatu" if reason == "no_rate" else party
+            found[subject] = found.get(subject, Decimal(0)) + cost
+    assert {k: v.quantize(Decimal("0.01")) for k, v in found.items()} == unrated
+    with enter(scope_of("moorland")):
+        assert Call.objects.filter(state="error").count() == 0
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_it_leaves_a_foreign_database_alone() -> None:
+    Reseller.objects.create(code="ours", name="Ours")
+    with pytest.raises(CommandError, match="This database holds a reseller that is not the demo's"):
+        demo()
+    assert list(Reseller.objects.values_list("code", flat=True)) == ["ours"]
