@@ -61,14 +61,14 @@ _SHARED = """
     AND call.started_at >= %(from)s AND call.started_at < %(before)s
     AND (call.started_at >= %(billed_before)s OR call.batch_id > %(billed_batch)s)
 """
-BROAD = f"{_SUMS} {_RATED} AND call.customer_id <> ALL (%(others)s) {_SHARED} {_GROUPS}"
-NARROW = f"{_SUMS} {_RATED} AND call.customer_id = ANY (%(customers)s) {_SHARED} {_GROUPS}"
+BROAD = f"{_SUMS} {_RATED} AND call.customer_id <> ALL (%(others)s::bigint[]) {_SHARED} {_GROUPS}"
+NARROW = f"{_SUMS} {_RATED} AND call.customer_id = ANY (%(customers)s::bigint[]) {_SHARED} {_GROUPS}"
 
 #: The unbilled calls of customers that each have a watermark of their own.
 EACH = (
     f"WITH billed AS ({BILLED.replace('%s', '%(reseller)s')}) {_SUMS} {JOIN_BILLED} {_RATED}"
     """
-    AND call.customer_id = ANY (%(customers)s)
+    AND call.customer_id = ANY (%(customers)s::bigint[])
     AND (billed.customer_id IS NULL OR call.batch_id > billed.usage_batch OR call.started_at >= billed.usage_before)
     AND call.started_at < greatest(%(before)s, billed.usage_before)
     """ + _GROUPS

@@ -2,16 +2,15 @@
 
 import csv
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
 from datetime import date
 from decimal import Decimal
 from io import StringIO
+from typing import NamedTuple
 
 from django.db import connection
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A charge about to be written."""
 
     customer_id: int
@@ -33,7 +32,7 @@ class Draft:
     is_renewal: bool = False
 
 
-COLUMNS = ", ".join(field.name for field in fields(Draft))
+COLUMNS = ", ".join(Draft._fields)
 
 
 def store(reseller_id: int, drafts: Sequence[Draft]) -> int:
@@ -41,7 +40,7 @@ def store(reseller_id: int, drafts: Sequence[Draft]) -> int:
     if not drafts:
         return 0
     text = StringIO()
-    csv.writer(text).writerows(astuple(draft) for draft in drafts)
+    csv.writer(text).writerows(drafts)
     text.seek(0)
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS staged_charge")
