@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal as D
 from typing import Any
 
@@ -11,19 +12,11 @@ from reports.frozen import COUNT, Frozen
 from reports.report import Preset
 from resellerkpi.core.chartspec import Bar, Chart, Line, Stack
 from resellerkpi.core.columns import LOCALE, Column, Date, DateTime, Decimal, Int, Minutes, Money, Text
+from resellerkpi.core.periods import add_months
 
 TYPES: dict[str, type[Chart]] = {"bar": Bar, "line": Line, "stack": Stack}
 MOST_BARS = 20
 ROWS = Int(name=COUNT, label="Rows")
-
-
-class Month(Date):
-    """A calendar month by its first day."""
-
-    def display(self, row: Mapping[str, Any]) -> str:
-        """Return "Nov 2026"."""
-        value = self.value(row)
-        return super().display(row) if value is None else format_date(value, "MMM y", locale=LOCALE)
 
 
 @dataclass(frozen=True)
@@ -85,14 +78,34 @@ def draw(preset: Preset, frozen: Frozen, columns: Sequence[Column], *, days: int
     if currency and len({row[currency] for row in rows}) > 1:
         chart = _per_currency(chart, rows, currency)
     rows, note = _arranged(rows, chart, dated=bool(grain))
-    for row in rows:
-        if not grain:
-            row[chart.x] = x.display(row)
-    shown: Column = Month(name=x.name, label="Month") if grain == "month" else replace(x, url="")
-    shown = shown if grain else Text(name=x.name, label=x.title)
+    if grain == "month":
+        rows = _every_month(rows, chart)
+    shown: Column = Date(name=x.name, label=x.title)
+    if grain != "day":
+        shown = Text(name=x.name, label="Month" if grain else x.title)
+        rows = [row | {x.name: _month(row[x.name]) if grain else x.display(row)} for row in rows]
     split = [Text(name=chart.series, label=_title(by_name, chart.series))] if chart.series else []
     money = [Text(name=currency, label="Currency")] if currency and chart.series != currency else []
     return Drawing(chart, rows, [shown, *split, *ys, *money], note)
+
+
+def _month(day: date) -> str:
+    return format_date(day, "MMM y", locale=LOCALE)
+
+
+def _every_month(rows: list[dict[str, Any]], chart: Chart) -> list[dict[str, Any]]:
+    """Put zeros where a series has nothing in a month between the first and the last, so that time runs evenly."""
+    if not rows:
+        return rows
+    held = {(row[chart.x], row.get(chart.series)): row for row in rows}
+    month, last, filled = rows[0][chart.x], rows[-1][chart.x], []
+    series = list(dict.fromkeys(row.get(chart.series) for row in rows))
+    while month <= last:
+        for name in series:
+            empty = rows[0] | dict.fromkeys(chart.y, 0) | {chart.x: month}
+            filled.append(held.get((month, name), empty | ({chart.series: name} if chart.series else {})))
+        month = add_months(month, 1)
+    return filled
 
 
 def _title(by_name: Mapping[str, Column], name: str) -> str:

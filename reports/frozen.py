@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from reports.arrow import array, mappings, plain, scalar
 from resellerkpi.core.columns import Column, Date, DateTime, Flag, Int, Minutes, Money, Number, Percent, Row
 
 GROUP_ROWS = 5_000
@@ -95,10 +96,11 @@ class Freezer:
             raise Inexact(f"“{name}” is a binary float; give a Decimal.")
         if name in self._amounts:
             return format(D(value), "f")
-        return str(value) if self.schema.field(name).type == WORDS else value
+        return value
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
-        self._writer.write_table(pa.Table.from_pylist(rows, schema=self.schema), row_group_size=GROUP_ROWS)
+        columns = [array([row[f.name] for row in rows], f.type) for f in self.schema]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self.schema), row_group_size=GROUP_ROWS)
 
 
 def _is_amount(field: pa.Field) -> bool:
@@ -112,7 +114,6 @@ class Frozen:
         self._file = pq.ParquetFile(path)
         self.schema: pa.Schema = self._file.schema_arrow
         self.count: int = self._file.metadata.num_rows
-        self._zones = {f.name: f.type.tz for f in self.schema if pa.types.is_timestamp(f.type)}
 
     @cached_property
     def _amounts(self) -> list[str]:
@@ -120,16 +121,14 @@ class Frozen:
 
     def order(self, column: Column, *, descending: bool) -> Sequence[int]:
         """Return row positions sorted by a column, empty values last, equal ones as they were."""
-        key = self._key(column)
-        table = pa.table({"key": key, "at": pa.array(range(self.count), pa.int64())})
-        options = [("key", "descending" if descending else "ascending"), ("at", "ascending")]
-        found: list[int] = pc.sort_indices(table, sort_keys=options).to_pylist()
-        return found
+        order = "descending" if descending else "ascending"
+        return plain(pc.array_sort_indices(self._key(column).combine_chunks(), order=order))
 
     def _key(self, column: Column) -> Any:
         if isinstance(column, Percent) and column.parts:
             top, bottom = (pc.cast(self._exact(part), pa.float64()) for part in column.parts)
-            return pc.divide(top, pc.if_else(pc.equal(bottom, 0), None, bottom))
+            zero, gap = scalar(0, pa.float64()), scalar(None, pa.float64())
+            return pc.divide(top, pc.if_else(pc.equal(bottom, zero), gap, bottom))
         if column.name in self._amounts:
             return self._exact(column.name)
         values = self._file.read(columns=[column.name]).column(0)
@@ -157,10 +156,10 @@ class Frozen:
         held = self._file.read_row_groups(groups)
         for at in range(0, len(wanted), GROUP_ROWS):
             places = [first[w // GROUP_ROWS] + w % GROUP_ROWS for w in wanted[at : at + GROUP_ROWS]]
-            yield from self._typed(held.take(pa.array(places, INT)))
+            yield from self._typed(held.take(array(places, INT)))
 
     def _typed(self, table: pa.Table) -> Iterator[dict[str, Any]]:
-        for row in table.to_pylist():
+        for row in mappings(table):
             for name in self._amounts:
                 if row[name] is not None:
                     row[name] = D(row[name])
@@ -169,18 +168,23 @@ class Frozen:
     def summed(self, by: Mapping[str, str], names: Sequence[str]) -> list[dict[str, Any]]:
         """Return exact sums by fields; a dated field falls into its grain ("month"…, "" as it is); COUNT counts."""
         table = self._file.read(columns=[name for name in (*by, *names) if name != COUNT])
-        keys = {name: _bucket(table.column(name), grain) for name, grain in by.items()}
-        values = {name: self._summand(table, name) for name in names}
-        grouped = pa.table({**keys, **values}).group_by(list(keys)).aggregate([(n, "sum") for n in values])
+        keys = zip(*(plain(_bucket(table.column(name), grain)) for name, grain in by.items()), strict=True)
+        values = zip(*(self._summands(table, name) for name in names), strict=True)
+        found: dict[tuple[Any, ...], list[Any]] = {}
+        for key, amounts in zip(keys, values, strict=True):
+            sums = found.setdefault(key, [0] * len(names))
+            for place, amount in enumerate(amounts):
+                sums[place] += amount
         return [
-            {k.removesuffix("_sum") if k not in keys else k: v for k, v in row.items()}
-            for row in grouped.to_pylist()
+            {**dict(zip(by, key, strict=True)), **dict(zip(names, sums, strict=True))}
+            for key, sums in found.items()
         ]
 
-    def _summand(self, table: pa.Table, name: str) -> Any:
+    def _summands(self, table: pa.Table, name: str) -> list[Any]:
         if name == COUNT:
-            return pa.repeat(pa.scalar(1, INT), table.num_rows)
-        return pc.cast(table.column(name), EXACT) if name in self._amounts else table.column(name)
+            return [1] * table.num_rows
+        kind = D if name in self._amounts else int
+        return [kind(value or 0) for value in plain(table.column(name))]
 
 
 def _bucket(values: Any, grain: str) -> Any:

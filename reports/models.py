@@ -23,7 +23,7 @@ class Run(TenantModel):
         READY = "ready", "Ready"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    report = models.SlugField(max_length=60)
+    report = models.CharField(max_length=60)
     version = models.PositiveSmallIntegerField()
     title = models.CharField(max_length=120)
     params = models.JSONField(default=dict)

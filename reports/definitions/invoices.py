@@ -34,11 +34,11 @@ WHO = (
     Code(name="number", label="Invoice", url="invoice", help="The invoice's number; drafts have none."),
     Date(name="invoice_date", label="Date", help="The day on the invoice."),
     Date(name="due_date", label="Due", help="The day by which it is to be paid."),
-    Choice(
-        name="state", label="State", choices=Invoice.State.choices, help="An issued invoice never changes."
-    ),
     Code(name="code", label="Account", help="The customer's account code."),
     Text(name="customer_name", label="Customer", url="customer"),
+    Code(name="currency", label="Currency"),
+)
+ABOUT = (
     Text(name="dealer", label="Dealer", help="The customer's dealer today."),
     Text(
         name="manager",
@@ -47,9 +47,14 @@ WHO = (
         help="The customer's account manager today.",
     ),
     Choice(
-        name="method", label="Pays by", choices=Customer.Method.choices, help="How the customer pays today."
+        name="method",
+        label="Payment method",
+        choices=Customer.Method.choices,
+        help="How the customer pays today.",
     ),
-    Code(name="currency", label="Currency"),
+    Choice(
+        name="state", label="State", choices=Invoice.State.choices, help="An issued invoice never changes."
+    ),
 )
 BILLED = (
     Money(name="net", label="Net", total=SUM, group="Invoiced", help="Sum of the lines before VAT."),
@@ -122,7 +127,7 @@ class Invoices(Report):
     family = "Billing and money"
     needs = Capability.VIEW_MONEY
     dated = "invoice_date"
-    columns = (*WHO, *BILLED, *PAID, *MADE)
+    columns = (*WHO, *BILLED, *PAID, *MADE, *ABOUT)
     charts = (
         Preset("invoiced", Bar(x="invoice_date", y=("gross",), title="Invoiced over time")),
         Preset("unpaid", Bar(x="customer_name", y=("unpaid",), title="Unpaid by customer")),
@@ -161,7 +166,9 @@ class Invoices(Report):
 
     def shown(self, f: ReportFilters) -> Sequence[Column]:
         """Return the columns; the breakdown splits net by kind of charge in the place of what was settled."""
-        return (*WHO, *BILLED, *KINDS, *MADE) if f.cleaned_data["view"] == "breakdown" else self.columns
+        return (
+            (*WHO, *BILLED, *KINDS, *MADE, *ABOUT) if f.cleaned_data["view"] == "breakdown" else self.columns
+        )
 
     def rows(self, f: ReportFilters) -> QuerySet[Any]:
         """Return one row per invoice, by date and number."""

@@ -10,7 +10,7 @@ from reports.mailing import BadAddresses, addresses
 from reports.sharing import DEFAULT_DAYS, MOST_DAYS
 from resellerkpi.core.columns import Column
 
-WHY_HIDDEN = " (not for outsiders by default)"
+WHY_HIDDEN = " (hidden by default)"
 
 
 class ColumnsField(forms.MultipleChoiceField):

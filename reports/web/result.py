@@ -147,6 +147,7 @@ class MailPage(FormPage):
 
     capability = Capability.SHARE
     form_class = MailForm
+    template = "reports/mail.html"
     title = "Send by mail"
     submit = "Send"
 

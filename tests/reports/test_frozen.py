@@ -1,5 +1,7 @@
 """Frozen rows: typed, exact, paged and sorted without reading the rest."""
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal as D
 from pathlib import Path
@@ -172,3 +174,30 @@ def test_a_column_survives_being_data(column: Column) -> None:
     assert type(again) is type(column)
     assert pack(again) == pack(column)
     assert (again.needs, again.title, again.group) == (column.needs, column.title, column.group)
+
+
+def test_pandas_stays_out_of_the_web(tmp_path: Path) -> None:
+    program = """
+import sys
+from decimal import Decimal
+from pathlib import Path
+import django
+django.setup()
+import resellerkpi.urls
+from reports.frozen import COUNT, Freezer, Frozen, fields_of
+from resellerkpi.core.columns import Date, Money, Percent
+from datetime import date
+columns = [Date(name="day"), Money(name="net"), Percent(name="share", parts=("net", "gross"))]
+rows = [{"day": date(2026, 11, n), "net": Decimal(n), "gross": Decimal(2), "currency": "GBP"} for n in (2, 1)]
+with Freezer(Path(sys.argv[1]), fields_of(columns, "UTC")) as freezer:
+    list(freezer.passing(rows))
+frozen = Frozen(Path(sys.argv[1]))
+for column in columns:
+    list(frozen.rows(order=frozen.order(column, descending=True)))
+frozen.summed({"day": "month"}, ["net", COUNT])
+sys.exit("pandas" in sys.modules or "matplotlib" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "f")], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -148,7 +148,7 @@ def test_files_hold_what_is_displayed(world: World) -> None:
     [
         ("invoiced", ["Invoiced over time", "1 Nov 2026", "10 Nov 2026", "216.00"]),
         ("unpaid", ["Unpaid by customer", "Alpha Customer 2", "120.00"]),
-        ("blank&x=method&y=rows&type=stack", ["Rows by pays by", "Bank transfer"]),
+        ("blank&x=method&y=rows&type=stack", ["Rows by payment method", "Bank transfer"]),
         ("blank&x=code&y=gross&series=state", ["Gross by account", "C001", "Issued"]),
         ("blank&x=nonsense&y=nonsense", ["Net by invoice", "A-0001"]),
     ],

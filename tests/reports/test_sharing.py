@@ -158,7 +158,7 @@ def test_only_a_hash_of_the_token_is_kept(made: Run) -> None:
 def test_a_password_is_asked_for_and_remembered_for_that_link_only(made: Run) -> None:
     _, token = share(made, password="correct horse")
     _, other = share(made, password="battery staple")
-    stranger = Client()
+    stranger = Client(enforce_csrf_checks=True)
     asked = stranger.get(f"/view?id={token}").content.decode()
     assert "asks for a password" in asked
     assert "Alpha" not in asked
@@ -222,7 +222,7 @@ def test_the_pages_make_rotate_and_revoke_links(world: World, made: Run) -> None
     place = f"/reports/runs/{made.pk}/share/"
     form = ana.get(place).content.decode()
     assert "only colleagues can see this result" in form
-    assert "Cost (not for outsiders by default)" in form
+    assert "Cost (hidden by default)" in form
     given = {"label": "The accountant", "days": "14", "columns": ["number", "gross"]}
     first = address_in(ana.post(place, given))
     assert "A-0001" in Client().get(first).content.decode()
