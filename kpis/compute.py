@@ -95,26 +95,31 @@ def _sum(source: Source, values: Sequence[str], splits: Sequence[str], asked: As
 
 
 def _statement(source: Source, values: Sequence[str], splits: Sequence[str], asked: Asked) -> str:
+    """Return the SQL: rows are summed once by all dimensions together, then those few sums by each alone."""
     dims = [f"d{i}" for i in range(len(splits))]
-    inner = [
-        "SELECT r.month,",
+    keys = ["month", "currency", *dims]
+    sums = [f", sum(v{i}) AS v{i}" for i in range(len(values))]
+    sets = ", ".join(f"(month, currency{extra})" for extra in ["", *[f", {d}" for d in dims]])
+    rows = [
+        "(SELECT r.month,",
         f"{source.currency or repr('')}::text AS currency",
         *[f", ({source.column(split)})::text AS {d}" for split, d in zip(splits, dims, strict=True)],
-        *[f", ({value})::numeric AS v{i}" for i, value in enumerate(values)],
+        *[f", {value} AS v{i}" for i, value in enumerate(values)],
         *_from(source, splits, asked),
+        ") q",
     ]
-    sets = ", ".join(f"(month, currency{extra})" for extra in ["", *[f", {d}" for d in dims]])
+    finest = ["(SELECT", ", ".join(keys), *sums, "FROM", *rows, "GROUP BY", ", ".join(keys), ") p"]
+    mask = f"GROUPING({', '.join(dims)})" if dims else "0"
     return " ".join(
         [
             "WITH",
             ", ".join([DAYS, *_tables(source, splits, asked)]),
             "SELECT month, currency,",
-            f"GROUPING({', '.join(dims)})" if dims else "0",
-            *[f", {d}" for d in dims],
-            *[f", sum(v{i})" for i in range(len(values))],
-            "FROM (",
-            *inner,
-            f") q GROUP BY GROUPING SETS ({sets})",
+            ", ".join([mask, *dims]),
+            *sums,
+            "FROM",
+            *finest,
+            f"GROUP BY GROUPING SETS ({sets})",
         ]
     )
 
@@ -201,10 +206,10 @@ def behind(kpi: Kpi, asked: Asked, *, limit: int) -> list[dict[str, Any]]:
             "WITH",
             ", ".join([DAYS, *_tables(part.source, (), asked)]),
             "SELECT c.id, c.code, c.name, c.status,",
-            f"{part.source.currency or repr('')}::text AS currency, sum(({part.value})::numeric) AS value,",
+            f"{part.source.currency or repr('')}::text AS currency, sum({part.value}) AS value,",
             "count(*) OVER () AS customers",
             *_from(part.source, (), asked),
-            f"GROUP BY c.id, c.code, c.name, c.status, 5 HAVING sum(({part.value})::numeric) <> 0",
+            f"GROUP BY c.id, c.code, c.name, c.status, 5 HAVING sum({part.value}) <> 0",
             "ORDER BY value DESC, c.name, c.id LIMIT %(limit)s",
         ]
     )

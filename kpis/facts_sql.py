@@ -4,6 +4,8 @@ Parameters: `reseller`, and `days` (at most one per month). A day means after th
 from its start date up to, not including, its end date. Test accounts are left out. All texts share the CTE `days`.
 """
 
+import re
+
 DAYS = """
 days AS (
     SELECT d AS day, date_trunc('month', d)::date AS month, (date_trunc('month', d) - interval '1 day')::date AS past
@@ -90,13 +92,13 @@ WITH held AS (
     SELECT d.month, d.day, i.customer_id, l.feature_type_id, i.currency, l.net
     FROM days d
     JOIN billing_invoice i ON i.reseller_id = %(reseller)s AND i.state <> 'draft'
-        AND i.invoice_date BETWEEN d.month AND d.day
+        AND {i.invoice_date} = d.month AND i.invoice_date <= d.day
     JOIN billing_invoiceline l ON l.reseller_id = i.reseller_id AND l.invoice_id = i.id
         AND l.feature_type_id IS NOT NULL
     UNION ALL
     SELECT d.month, d.day, n.customer_id, l.feature_type_id, n.currency, -k.net
     FROM days d
-    JOIN billing_creditnote n ON n.reseller_id = %(reseller)s AND n.date BETWEEN d.month AND d.day
+    JOIN billing_creditnote n ON n.reseller_id = %(reseller)s AND {n.date} = d.month AND n.date <= d.day
     JOIN billing_creditnoteline k ON k.reseller_id = n.reseller_id AND k.credit_note_id = n.id
     JOIN billing_invoiceline l ON l.reseller_id = n.reseller_id AND l.id = k.invoice_line_id
         AND l.feature_type_id IS NOT NULL
@@ -113,13 +115,14 @@ GROUP BY b.month, b.day, b.customer_id, b.feature_type_id, b.currency
 
 MONEY = """
 WITH invoice AS (
-    SELECT id, customer_id, currency, invoice_date, due_date, net, gross
+    SELECT id, customer_id, currency, invoice_date, due_date, net, gross, {invoice_date} AS month
     FROM billing_invoice WHERE reseller_id = %(reseller)s AND state <> 'draft'
 ), note AS (
     SELECT d.month, d.day, n.id, n.customer_id, n.currency, n.invoice_id, n.net, n.gross
-    FROM days d JOIN billing_creditnote n ON n.reseller_id = %(reseller)s AND n.date BETWEEN d.month AND d.day
+    FROM days d
+    JOIN billing_creditnote n ON n.reseller_id = %(reseller)s AND {n.date} = d.month AND n.date <= d.day
 ), gone AS (
-    SELECT d.day, i.id FROM days d JOIN invoice i ON i.invoice_date BETWEEN d.month AND d.day
+    SELECT d.day, i.id FROM days d JOIN invoice i ON i.month = d.month AND i.invoice_date <= d.day
     JOIN note n ON n.day = d.day AND n.invoice_id = i.id
     WHERE i.gross > 0 GROUP BY d.day, i.id, i.gross HAVING sum(n.gross) >= i.gross
 ), credit AS (
@@ -142,20 +145,20 @@ WITH invoice AS (
     GROUP BY d.month, d.day, o.id, o.customer_id, o.currency, o.due_date, o.gross
 ), cash AS (
     SELECT d.month, d.day, p.customer_id, p.currency, p.amount FROM days d
-    JOIN billing_payment p ON p.reseller_id = %(reseller)s AND p.received_date BETWEEN d.month AND d.day
+    JOIN billing_payment p ON p.reseller_id = %(reseller)s AND {p.received_date} = d.month AND p.received_date <= d.day
     UNION ALL
     SELECT d.month, d.day, p.customer_id, p.currency, -p.amount FROM days d
-    JOIN billing_payment p ON p.reseller_id = %(reseller)s AND p.reversed_date BETWEEN d.month AND d.day
+    JOIN billing_payment p ON p.reseller_id = %(reseller)s AND {p.reversed_date} = d.month AND p.reversed_date <= d.day
 ), entry AS (
     SELECT d.month, d.day, i.customer_id, i.currency, 1 AS invoices, i.net, i.gross, 0 AS credited_net,
         CASE WHEN i.gross > 0 AND g.id IS NULL THEN 1 ELSE 0 END AS average_invoices,
         CASE WHEN i.gross > 0 AND g.id IS NULL THEN i.net ELSE 0 END AS average_net,
         0 AS service_net, 0 AS paid, NULL::int AS late, 0 AS owed
-    FROM days d JOIN invoice i ON i.invoice_date BETWEEN d.month AND d.day
+    FROM days d JOIN invoice i ON i.month = d.month AND i.invoice_date <= d.day
     LEFT JOIN gone g ON g.day = d.day AND g.id = i.id
     UNION ALL
     SELECT d.month, d.day, i.customer_id, i.currency, 0, 0, 0, 0, 0, 0, l.net, 0, NULL, 0
-    FROM days d JOIN invoice i ON i.invoice_date BETWEEN d.month AND d.day
+    FROM days d JOIN invoice i ON i.month = d.month AND i.invoice_date <= d.day
     JOIN billing_invoiceline l ON l.reseller_id = %(reseller)s AND l.invoice_id = i.id
         AND l.kind IN ('recurring', 'usage', 'carrier', 'credit')
     UNION ALL
@@ -181,7 +184,18 @@ FROM entry e JOIN account c ON c.id = e.customer_id
 GROUP BY e.month, e.day, e.customer_id, e.currency
 """
 
-FACTS = {"customerfact": CUSTOMERS, "numberfact": NUMBERS, "featurefact": FEATURES, "moneyfact": MONEY}
+
+def in_months(text: str) -> str:
+    """Write out {date}, the first day of a date's month, so that dated rows join months by equality."""
+    return re.sub(r"\{([\w.]+)\}", r"(\1 - extract(day FROM \1)::int + 1)", text)
+
+
+FACTS = {
+    "customerfact": CUSTOMERS,
+    "numberfact": NUMBERS,
+    "featurefact": in_months(FEATURES),
+    "moneyfact": in_months(MONEY),
+}
 COLUMNS = {
     "customerfact": "month, day, customer_id, status, active, was_active, seen_before, moved_in, numbers, features, "
     "tenure_months",

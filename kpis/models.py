@@ -12,8 +12,14 @@ AMOUNT: dict[str, Any] = {"max_digits": 24, "decimal_places": 6, "default": 0}
 
 
 class Fact(TenantModel):
-    """What was true of a customer at the close of a month; `day` is the day it was taken (today in an open month)."""
+    """What was true of a customer at the close of a month; `day` is the day it was taken (today in an open month).
 
+    Facts are made anew from billing's tables by the hundred thousand, so their links carry no constraint of their own.
+    """
+
+    reseller = models.ForeignKey(
+        Reseller, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
     month = models.DateField()
     day = models.DateField()
     customer = Link(Customer, on_delete=models.CASCADE, related_name="+", db_constraint=False)

@@ -2,7 +2,8 @@
 
 One refresh is one transaction under a lock of the reseller: it eats the noted changes, makes the facts and snapshots
 of every month from the earliest change anew (a stock of today depends on a change of last year) and writes how far
-the snapshots reach. A crash leaves the state before.
+the snapshots reach. A crash leaves the state before. Nested loops are off for it: right after a large import the
+database has no statistics yet and would choose them for joins of hundreds of thousands of rows.
 """
 
 import hashlib
@@ -45,6 +46,7 @@ def refresh(reseller: Reseller, *, now: datetime, full: bool = False) -> Refresh
     """Bring a reseller's facts and snapshots up to now; `full` makes them all anew. Call inside its scope."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK, reseller.pk])
+        cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'")
     today = local_day(now, reseller.zone)
     changed = _eat_changes(reseller.pk)
     first = first_month(reseller.pk)
@@ -57,6 +59,8 @@ def refresh(reseller: Reseller, *, now: datetime, full: bool = False) -> Refresh
     days = tuple(close_of(m, today) for m in months)
     facts = rebuild(reseller.pk, days)
     rows = _write(reseller.pk, Asked(reseller.pk, days, from_store=True), months)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = on")
     Fill.objects.update_or_create(
         reseller=reseller,
         defaults={"first_month": first, "last_month": months[-1], "versions": versions(), "as_of": now},

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kpis.facts_sql import FACTS
+from kpis.facts_sql import FACTS, in_months
 
 #: Dimensions that come from the customer of a row: SQL over the aliases of `compute`.
 CUSTOMER_DIMENSIONS = {
@@ -65,10 +65,10 @@ FEATURES = Source(
 FEATURE_MONEY = Source(
     "feature_money", FEATURES.rows, ("featurefact",), "r.currency", {"feature": "r.feature"}
 )
-_FINAL = (
+_FINAL = in_months(
     "(SELECT d.month, d.day, a.customer_id, a.method, a.currency, a.amount, a.outcome FROM days d"
     " JOIN billing_paymentattempt a ON a.reseller_id = %(reseller)s AND a.presentation = 1"
-    " AND a.outcome IN ('paid', 'failed') AND a.outcome_date BETWEEN d.month AND d.day"
+    " AND a.outcome IN ('paid', 'failed') AND {a.outcome_date} = d.month AND a.outcome_date <= d.day"
     " JOIN account ON account.id = a.customer_id)"
 )
 ATTEMPTS = Source("attempts", _FINAL, own={"method": "r.method"})

@@ -26,7 +26,8 @@ from resellerkpi.core.sheets import write_csv
 from resellerkpi.ui.panels import Action, ChartPanel, EmptyState, Facts, HtmlPanel, Panel, TablePanel
 from resellerkpi.ui.views import Page
 
-BEHIND = 50
+BEHIND = 25
+MOST_LINES = 6
 
 
 class KpiPage(Page):
@@ -127,8 +128,9 @@ def _headline(kpi: Kpi, line: Sequence[Point], looked: Any) -> Facts:
 
 
 def _trend(kpi: Kpi, points: Sequence[Point], by: str, names: dict[str, str]) -> ChartPanel:
-    """Return the line over closed months; the open one is in the table only."""
-    rows = [row(p, names) for p in points if "open" not in p.marks]
+    """Return the lines over closed months, the six largest of a breakdown; the open month is in the tables only."""
+    lines, left_out = _largest(points)
+    rows = [row(p, names) for p in points if "open" not in p.marks and (p.key, p.currency) in lines]
     many = len({p.currency for p in points}) > 1
     series = "label" if by else "currency" if many else ""
     if by and many:
@@ -136,8 +138,20 @@ def _trend(kpi: Kpi, points: Sequence[Point], by: str, names: dict[str, str]) ->
             found["label"] = f"{found['label']} ({found['currency']})"
     open_months = sorted({month(p.month) for p in points if "open" in p.marks})
     note = f"{', '.join(open_months)} is still open and left out." if open_months else ""
+    if left_out:
+        note = f"{note} The {MOST_LINES} largest of {MOST_LINES + left_out} are drawn.".strip()
     chart = Line(x="month", y=("value",), series=series, title=kpi.name)
     return ChartPanel("Trend", chart, rows, columns(kpi, points, by), note=note)
+
+
+def _largest(points: Sequence[Point]) -> tuple[set[tuple[str, str]], int]:
+    """Return the lines with the largest latest figures and how many are left out."""
+    latest: dict[tuple[str, str], Point] = {}
+    for point in points:
+        if point.value is not None or (point.key, point.currency) not in latest:
+            latest[point.key, point.currency] = point
+    ranked = sorted(latest, key=lambda k: (-(latest[k].value or 0), k))
+    return set(ranked[:MOST_LINES]), len(ranked[MOST_LINES:])
 
 
 def _breakdown(kpi: Kpi, points: Sequence[Point], by: str, names: dict[str, str], looked: Any) -> TablePanel:
