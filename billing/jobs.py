@@ -1,14 +1,19 @@
 """Background work of billing: thin handlers that call one function of the pipeline."""
 
+from importlib import import_module
 from typing import Any
 
+from django.urls import reverse
 from django.utils import timezone
 
+from billing.importing.refused import FileRefused
 from billing.importing.tables.mapping import Mapping
 from billing.importing.uploads import forget, path_of
+from billing.models import Carrier, CdrFile
 from billing.pipeline_book import import_any
+from resellerkpi.core.artifacts import sha256
 from resellerkpi.core.jobs import JobRefused, Task, job
-from resellerkpi.core.models import Reseller
+from resellerkpi.core.models import Job, Reseller, User
 from resellerkpi.core.periods import local_day
 
 
@@ -32,3 +37,67 @@ def import_upload(
         raise JobRefused(f"Nothing was loaded. {where}{first.error}{more}")
     forget(token)
     return {**outcome.as_dict(), "url": url}
+
+
+def _pipeline() -> Any:
+    """Return the pipeline, loaded when a worker first needs it: columns of calls are no page's business."""
+    return import_module("billing.pipeline")
+
+
+@job("usage.import")
+def import_usage(
+    task: Task, *, token: str, name: str, carrier_id: int, format_name: str, mapping: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Load an uploaded call file; done again after a crash it finds the file there and says so."""
+    path = path_of(token)
+    if path is None:
+        raise JobRefused("The uploaded file is gone; upload it again.")
+    with task.scope() as scope:
+        carrier = Carrier.objects.get(pk=carrier_id)
+        digest = sha256(path)
+        begun = Job.objects.get(pk=task.job_id).created_at
+        files = CdrFile.objects.filter(carrier=carrier, sha256=digest)
+        mine = files.filter(loaded_at__gte=begun, name=name).first()
+        if mine is not None:
+            result = _pipeline().result_of(mine)
+        else:
+            about = {"format_name": format_name, "mapping": mapping, "name": name, "now": timezone.now()}
+            try:
+                result = _pipeline().import_cdrs(
+                    reseller=Reseller.objects.get(pk=scope.reseller_id),
+                    carrier=carrier,
+                    path=path,
+                    user=User.objects.filter(pk=scope.user_id or 0).first(),
+                    progress=task.progress,
+                    **about,
+                )
+            except FileRefused as refused:
+                raise JobRefused(str(refused)) from None
+        url = reverse("cdr-file", args=[files.get().pk])
+    forget(token)
+    return {**result, "url": url}
+
+
+@job("usage.remove")
+def remove_usage(task: Task, *, file_id: int) -> dict[str, Any]:
+    """Take a file's unbilled calls out; a file that is gone already has none."""
+    with task.scope() as scope:
+        file = CdrFile.objects.select_for_update().filter(pk=file_id).first()
+        if file is None:
+            return {"removed": 0, "kept": 0, "url": reverse("cdr-file-list")}
+        done = _pipeline().remove_cdrs(reseller=Reseller.objects.get(pk=scope.reseller_id), file=file)
+    return {**done, "url": reverse("cdr-file", args=[file_id]) if done["kept"] else reverse("cdr-file-list")}
+
+
+@job("usage.repair")
+def repair_usage(task: Task, *, reasons: list[str] | None, identities: list[str] | None) -> dict[str, Any]:
+    """Rate again the calls in error that a repair was meant for."""
+    with task.scope() as scope:
+        result = _pipeline().rerate_after_repair(
+            reseller=Reseller.objects.get(pk=scope.reseller_id),
+            now=timezone.now(),
+            reasons=reasons,
+            identities=identities,
+            progress=task.progress,
+        )
+    return {**(result.as_dict() if result else {}), "url": reverse("billing-errors")}

@@ -135,7 +135,7 @@ def store(frame: pd.DataFrame, file: CdrFile, batch: RatingBatch) -> pd.DataFram
 
 def tallies(frame: pd.DataFrame) -> list[Tally]:
     """Add up rated calls by outcome and currency, money as it is stored: to six places, half away from zero."""
-    money = {}
+    money: dict[str, Any] = {}
     for name in ("cost", "retail"):
         value = frame[name].to_numpy()
         millionths = np.sign(value) * ((np.abs(value) + 50) // 100)
@@ -148,7 +148,7 @@ def tallies(frame: pd.DataFrame) -> list[Tally]:
     )
     return [
         Tally(
-            *map(str, key if isinstance(key, tuple) else (key,)),
+            **dict(zip(OUTCOME, map(str, key), strict=True)),
             calls=int(row["calls"]),
             seconds=int(row["duration"]),
             cost=Decimal(int(row["cost_units"])) + Decimal(int(row["cost_rest"])).scaleb(-6),

@@ -15,12 +15,12 @@ from django.conf import settings
 from billing.importing import convert
 from billing.importing.convert import EPOCH, Ints, Problems, Text
 from billing.importing.layout import Layout
-from billing.importing.phones import PhoneBook
 from billing.importing.records import Block, Reject, read_records
 from billing.importing.refused import FileRefused
 from billing.importing.registry import Format
 from billing.importing.texts import BlockRows, blank, known, row_keys
 from billing.models import Carrier
+from billing.phones import PhoneBook
 
 CHUNK_ROWS = 200_000
 WIDTHS = {

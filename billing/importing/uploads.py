@@ -18,8 +18,11 @@ class UploadRefused(ValueError):
     """Raised for an upload that is not kept, with the reason for the user."""
 
 
-def keep(chunks: Iterable[bytes]) -> tuple[str, Path]:
-    """Write an upload to disk and return its token and place; uploads left behind for two days go."""
+def keep(chunks: Iterable[bytes], *, most: int = MOST_BYTES) -> tuple[str, Path]:
+    """Write an upload of at most that many bytes to disk and return its token and place.
+
+    Uploads left behind for two days go.
+    """
     folder = _folder()
     _sweep(folder)
     token = secrets.token_urlsafe(32)
@@ -27,11 +30,9 @@ def keep(chunks: Iterable[bytes]) -> tuple[str, Path]:
     with os.fdopen(os.open(folder / token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         for chunk in chunks:
             size += len(chunk)
-            if size > MOST_BYTES:
+            if size > most:
                 forget(token)
-                raise UploadRefused(
-                    f"The file is larger than {MOST_BYTES // 1024 // 1024} MB; load it by command."
-                )
+                raise UploadRefused(f"The file is larger than {most // 1024 // 1024} MB; load it by command.")
             out.write(chunk)
     if not size:
         forget(token)

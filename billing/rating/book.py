@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from billing.models import Carrier
+from billing.phones import to_e164
 from billing.rating.bands import HolidayRegion, TimeBand
 from billing.rating.book_rows import BookRows, ChoiceRow, RateRow, TariffRow, read_book, read_prices
 from billing.rating.dated import FOREVER, NONE, DatedTable
@@ -258,8 +259,19 @@ def _line(start: int, parents: list[int]) -> list[int]:
 
 
 def _identities(rows: BookRows, numbers: dict[int, int]) -> dict[str, int]:
-    """Return the position of each number by every text it is known by; its own text beats another's identity."""
-    known = {identity_key(text): numbers[number] for text, number in rows.identities if number in numbers}
+    """Return the position of each number by every text it is known by; its own text beats another's identity.
+
+    A number written in its national form is known as E.164 too, the form in which calls carry it.
+    """
+    texts = [*rows.identities, *((row.text, row.id) for row in reversed(rows.numbers))]
+    known = {
+        identity_key(to_e164(text, rows.country, only_valid=True)): numbers[number]
+        for text, number in texts
+        if number in numbers and not text.startswith("+")
+    }
+    known.update(
+        (identity_key(text), numbers[number]) for text, number in rows.identities if number in numbers
+    )
     known.update({identity_key(row.text): numbers[row.id] for row in reversed(rows.numbers)})
     known.pop("", None)
     return known

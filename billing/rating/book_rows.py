@@ -95,6 +95,7 @@ class BookRows:
     """Everything a book is built from, as plain rows."""
 
     zone: str = "Europe/London"
+    country: str = "GB"
     carrier_id: int = 0
     numbers: Sequence[NumberRow] = ()
     identities: Sequence[tuple[str, int]] = ()
@@ -142,6 +143,7 @@ def read_book(reseller: Reseller, carrier_id: int, first: date, last: date) -> B
     needed |= {row.id for row in tariffs if row.is_default or row.carrier_id == carrier_id}
     return BookRows(
         zone=reseller.time_zone,
+        country=reseller.country,
         carrier_id=carrier_id,
         numbers=[NumberRow(*row) for row in _rows(NUMBERS, reseller.pk)],
         identities=[(row[0], row[1]) for row in _rows(IDENTITIES, reseller.pk)],

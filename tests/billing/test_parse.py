@@ -18,8 +18,8 @@ from openpyxl import Workbook
 
 from billing.importing import convert, stream
 from billing.importing.mapping import MappingRefused, format_of
-from billing.importing.phones import to_e164
 from billing.importing.refused import FileRefused
+from billing.phones import to_e164
 from tests.billing.cdr_samples import MAPPED, a_carrier, named, read
 
 SPEC = {

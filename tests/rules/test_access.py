@@ -37,6 +37,12 @@ PAGES: dict[str, tuple[C | None, Arguments, int]] = {
     "carrier-add": (C.EDIT_BOOK, NONE, 200),
     "carrier": (C.EDIT_BOOK, pk("carrier"), 200),
     "carrier-edit": (C.EDIT_BOOK, pk("carrier"), 200),
+    "cdr-file-list": (C.VIEW_USAGE, NONE, 200),
+    "cdr-completeness": (C.VIEW_USAGE, NONE, 200),
+    "cdr-upload": (C.IMPORT, NONE, 200),
+    "cdr-file": (C.VIEW_USAGE, pk("file"), 200),
+    "cdr-file-errors": (C.VIEW_USAGE, pk("file"), 200),
+    "cdr-file-remove": (C.IMPORT, pk("file"), 200),
     "customer-list": (C.VIEW_BOOK, NONE, 200),
     "customer-add": (C.EDIT_BOOK, NONE, 200),
     "customer": (C.VIEW_BOOK, pk("customer"), 200),
@@ -95,11 +101,14 @@ ELSEWHERE = {
     "healthz": "says only that the process answers",
     "readyz": "says only whether database and broker answer",
     "shared-view": "opened by its token: tests/reports/test_sharing.py",
+    "cdr-check": "belongs to the upload of one session: tests/web/test_usage_files.py",
     "import-check": "belongs to the upload of one session: tests/billing/test_book_pages.py",
 }
 
 #: What a dealer of the house finds at an object that is not its customer's: (name) -> status, with the reason.
 DEALER_FINDS = {
+    "cdr-file": (404, "a carrier's file holds calls of every customer"),
+    "cdr-file-errors": (404, "a carrier's file holds calls of every customer"),
     "job": (404, "a dealer sees the jobs it started"),
     "run-result": (404, "a run is made for its maker's rights"),
     "run-export": (404, "a run is made for its maker's rights"),

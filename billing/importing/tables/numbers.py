@@ -3,10 +3,10 @@
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
-from billing.importing.phones import to_e164
 from billing.importing.tables.fields import Reading, words
 from billing.importing.tables.reading import Cell
 from billing.models import Number
+from billing.phones import to_e164
 
 _TYPES = {
     PhoneNumberType.MOBILE: Number.Type.MOBILE,
