@@ -35,7 +35,7 @@ REMEDIES = {
     " that day or earlier, or end the service at the supplier.",
     Call.Reason.NO_TARIFF: "Neither the number nor the customer has a tariff on {day}, and there is no default tariff."
     " Give the customer a tariff from that day.",
-    Call.Reason.NO_RATE: "The tariff has no rate for {target} in force on {day}, neither has a tariff it inherits"
+    Call.Reason.NO_RATE: "{tariff} has no rate for {target} in force on {day}, neither has a tariff it inherits"
     " from, and no markup over cost applies. Add the rate.",
     Call.Reason.UNKNOWN_TYPE: "The record names neither a number nor a charge code that a rate could be found by. Add a"
     " rate that serves every destination, or mend the source's layout.",
@@ -56,8 +56,8 @@ class Explanation:
     amount: Fraction | None
 
 
-def explain(call: Call, reseller: Reseller) -> Explanation:
-    """Return why the call costs what it does, line by line."""
+def explain(call: Call, reseller: Reseller, *, show_cost: bool = True) -> Explanation:
+    """Return why the call costs what it does, line by line; without `show_cost` no wholesale figure is named."""
     day = call.started_at.astimezone(reseller.zone).date()
     sentences = [*_line_steps(call, day)]
     amount: Fraction | None = None
@@ -73,7 +73,7 @@ def explain(call: Call, reseller: Reseller) -> Explanation:
         paid, amount = _also_money(call, amount, day)
         sentences += paid
     elif call.state == Call.State.RATED:
-        steps, amount = _markup_steps(call, day)
+        steps, amount = _markup_steps(call, day, show_cost)
         sentences += steps
     if amount is not None:
         sentences.append(_result(call, amount))
@@ -173,7 +173,7 @@ def _line_of(tariff: Tariff) -> list[Tariff]:
     return line
 
 
-def _markup_steps(call: Call, day: date) -> tuple[list[str], Fraction | None]:
+def _markup_steps(call: Call, day: date, show_cost: bool) -> tuple[list[str], Fraction | None]:
     """Explain a price made of the wholesale cost and a markup."""
     for chosen, why in _candidates(call, day):
         percent = next((t.markup_percent for t in _line_of(chosen) if t.markup_percent is not None), None)
@@ -187,9 +187,13 @@ def _markup_steps(call: Call, day: date) -> tuple[list[str], Fraction | None]:
         bundle = _bundle(call)
         steps = [
             f"Tariff {chosen.name} applies: {why}.",
-            f"It has no rate for {call.dialled or 'this call'}; its markup of {percent.normalize():f} % over the"
-            f" wholesale cost of {amount_words(cost, chosen.currency)} makes"
-            f" {amount_words(amount, chosen.currency)}.",
+            f"It has no rate for {call.dialled or 'this call'}; "
+            + (
+                f"its markup of {percent.normalize():f} % over the wholesale cost of"
+                f" {amount_words(cost, chosen.currency)} makes {amount_words(amount, chosen.currency)}."
+                if show_cost
+                else f"its markup makes {amount_words(amount, chosen.currency)}."
+            ),
         ]
         if bundle is not None and bundle.unit == Bundle.Unit.MONEY:
             amount -= Fraction(call.drawn)
@@ -259,8 +263,12 @@ def _remedy(call: Call, day: date) -> str:
     target = f"{call.dialled or 'an unnamed destination'}"
     if call.charge_code:
         target += f" (charge code {call.charge_code})"
+    chosen = next(_candidates(call, day), None) if call.reason == Call.Reason.NO_RATE else None
     return REMEDIES[Call.Reason(call.reason)].format(
-        party=call.billed_party, day=day_words(day), target=target
+        party=call.billed_party,
+        day=day_words(day),
+        target=target,
+        tariff=f"Tariff {chosen[0].name}" if chosen else "The tariff",
     )
 
 

@@ -67,7 +67,7 @@ SECTIONS: tuple[Section, ...] = (
         (
             Entry("Call files", "cdr-file-list", _C.VIEW_USAGE),
             Entry("Calls", "call-list", _C.VIEW_USAGE),
-            Entry("Billing errors", "billing-errors", _C.VIEW_USAGE),
+            Entry("Billing errors", "billing-errors", _C.EDIT_BOOK),
         ),
     ),
     Section(

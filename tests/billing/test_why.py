@@ -86,7 +86,7 @@ def test_a_call_is_explained_from_line_to_price(world):
             "Number U1 is in the book but belonged to nobody on 1 Dec 2025.",
         ),
         ({"identity_1": "U2"}, "Neither the number nor the customer has a tariff on 10 Mar 2026"),
-        ({"dialled": "+99"}, "The tariff has no rate for +99 in force on 10 Mar 2026"),
+        ({"dialled": "+99"}, "Tariff Retail has no rate for +99 in force on 10 Mar 2026"),
         ({"dialled": ""}, "The record names neither a number nor a charge code"),
         ({"answered": False}, "The call was not answered, so it is free."),
         ({"direction": "in"}, "The call came in, so the customer pays nothing for it."),
