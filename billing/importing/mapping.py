@@ -47,6 +47,7 @@ def format_of(spec: Any, *, name: str = "mapped") -> Format:
         identities=identities,
         key=columns.get("uid", ()),
         required=tuple(columns),
+        surcharge_columns=columns.get("surcharge", ()),
         has_header=_flag(spec, "has_header", default=True),
         day_first=_flag(spec, "day_first", default=None),
         cost_sign=-1 if _flag(spec, "cost_negative", default=False) else 1,

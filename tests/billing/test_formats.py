@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from billing.importing.mapping import format_of
 from billing.importing.refused import FileRefused
 from billing.importing.registry import FORMATS
 from tests.billing.cdr_samples import SAMPLES, a_carrier, named, read
@@ -208,3 +209,27 @@ def test_the_pbxware_file_to_its_control_totals(reference: Path) -> None:
 def test_a_file_without_dates_is_refused_for_that(reference: Path, name: str) -> None:
     with pytest.raises(FileRefused, match="holds no dates, so its calls cannot be placed in time"):
         read(reference / "data/cdr/sip_dialler_br_notimestamps.txt", named(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "mapping", "rows", "seconds", "volume"),
+    [
+        ("calls", {"started_at": "call_date", "duration": "duration"}, 137_735, 55_793_312, 0),
+        ("messages", {"started_at": "message_date"}, 76_051, 0, 0),
+        ("internet", {"started_at": "session_date", "volume": "mb_used"}, 104_825, 0, 38_440_763_710_000),
+    ],
+)
+def test_megaline_by_mapping(
+    reference: Path, name: str, mapping: dict[str, str], rows: int, seconds: int, volume: int
+) -> None:
+    spec = {
+        "columns": {"uid": "id", "identity": ["user_id"], **mapping},
+        "time_format": "%m/%d/%Y",
+        "duration_unit": "minutes",
+    }
+    path = reference / f"data/customers/megaline/megaline_{name}.csv"
+    frame, rejects = read(path, format_of(spec), a_carrier(**US))
+    assert (len(frame), len(rejects), frame.dedupe_key.nunique()) == (rows, 0, rows)
+    assert (int(frame.duration.sum()), int(frame.volume.sum())) == (seconds, volume)
+    local = pd.to_datetime(frame.started_at, unit="s", utc=True).dt.tz_convert("America/New_York")
+    assert set(local.dt.strftime("%Y %H:%M")) == {"2018 00:00"}
