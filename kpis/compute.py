@@ -136,7 +136,8 @@ def _from(source: Source, splits: Sequence[str], asked: Asked) -> list[str]:
     parts = ["FROM", source.rows, "r"]
     if not source.of_customers:
         return [*parts, *(["WHERE false"] if asked.dealer_id or asked.customer_id else [])]
-    parts.append("JOIN billing_customer c ON c.id = r.customer_id AND c.reseller_id = %(reseller)s")
+    if asked.dealer_id or asked.customer_id or "c." in source.currency or set(splits) - set(source.own):
+        parts.append("JOIN billing_customer c ON c.id = r.customer_id AND c.reseller_id = %(reseller)s")
     if "status" in splits:
         parts.append("LEFT JOIN customerfact f ON f.customer_id = r.customer_id AND f.month = r.month")
     if "dealer" in splits:
@@ -205,12 +206,13 @@ def behind(kpi: Kpi, asked: Asked, *, limit: int) -> list[dict[str, Any]]:
         [
             "WITH",
             ", ".join([DAYS, *_tables(part.source, (), asked)]),
-            "SELECT c.id, c.code, c.name, c.status,",
+            "SELECT c.id, c.code, c.name, c.status, p.currency, p.value, p.customers FROM (SELECT r.customer_id,",
             f"{part.source.currency or repr('')}::text AS currency, sum({part.value}) AS value,",
             "count(*) OVER () AS customers",
             *_from(part.source, (), asked),
-            f"GROUP BY c.id, c.code, c.name, c.status, 5 HAVING sum({part.value}) <> 0",
-            "ORDER BY value DESC, c.name, c.id LIMIT %(limit)s",
+            f"GROUP BY 1, 2 HAVING sum({part.value}) <> 0 ORDER BY value DESC, 1 LIMIT %(limit)s) p",
+            "JOIN billing_customer c ON c.id = p.customer_id AND c.reseller_id = %(reseller)s",
+            "ORDER BY p.value DESC, c.name, c.id",
         ]
     )
     with connection.cursor() as cursor:

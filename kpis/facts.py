@@ -63,12 +63,15 @@ def computed(tables: Iterable[str]) -> list[str]:
 
 
 def first_month(reseller_id: int) -> date | None:
-    """Return the month of the reseller's first service, invoice or observation; None for an empty book."""
+    """Return the month of the first service, document, money or observation; None for an empty book."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT least((SELECT min(start_date) FROM billing_numberassignment WHERE reseller_id = %(r)s),"
             " (SELECT min(start_date) FROM billing_feature WHERE reseller_id = %(r)s),"
             " (SELECT min(invoice_date) FROM billing_invoice WHERE reseller_id = %(r)s AND state <> 'draft'),"
+            " (SELECT min(date) FROM billing_creditnote WHERE reseller_id = %(r)s),"
+            " (SELECT min(received_date) FROM billing_payment WHERE reseller_id = %(r)s),"
+            " (SELECT min(submitted_date) FROM billing_paymentattempt WHERE reseller_id = %(r)s),"
             " (SELECT min(date) FROM billing_observation WHERE reseller_id = %(r)s))",
             {"r": reseller_id},
         )
