@@ -232,3 +232,17 @@ def test_every_report_says_what_it_is() -> None:
         assert drawn <= set(names)
         columns: list[Column] = list(report.columns)
         assert all(c.needs for c in columns if c.name in ("cost", "margin", "markup"))
+
+
+def test_the_report_of_the_docs_works_as_written(world: World) -> None:
+    text = (Path(__file__).parents[2] / "docs/reports-howto.md").read_text()
+    exec(text.partition("```python\n")[2].partition("```")[0], {"__name__": "howto"})
+    try:
+        with enter(world.alpha.scope()):
+            showing = Showing(run(REPORTS.get("customers-by-dealer"), {"status": ["active"]}, now=NOW))
+            assert list(showing.rows()) == [
+                {"dealer": "Alpha Dealer 1", "customers": 1},
+                {"dealer": "Alpha Dealer 2", "customers": 1},
+            ]
+    finally:
+        REPORTS.remove("customers-by-dealer")
