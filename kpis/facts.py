@@ -71,7 +71,7 @@ def first_month(reseller_id: int) -> date | None:
             " (SELECT min(invoice_date) FROM billing_invoice WHERE reseller_id = %(r)s AND state <> 'draft'),"
             " (SELECT min(date) FROM billing_creditnote WHERE reseller_id = %(r)s),"
             " (SELECT min(received_date) FROM billing_payment WHERE reseller_id = %(r)s),"
-            " (SELECT min(submitted_date) FROM billing_paymentattempt WHERE reseller_id = %(r)s),"
+            " (SELECT min(outcome_date) FROM billing_paymentattempt WHERE reseller_id = %(r)s),"
             " (SELECT min(date) FROM billing_observation WHERE reseller_id = %(r)s))",
             {"r": reseller_id},
         )
