@@ -146,7 +146,7 @@ class _Reader:
         if fmt.surcharge_where is not None:
             column, value = fmt.surcharge_where
             surcharge = np.where(rows.matches(column, f"^{value}$"), surcharge, 0)
-        found["surcharge"] = surcharge
+        found["surcharge"] = surcharge * fmt.cost_sign
         return found
 
     def _starts(self, rows: BlockRows, problems: Problems) -> Ints:

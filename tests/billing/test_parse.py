@@ -399,7 +399,7 @@ def test_a_mapping_of_separate_date_and_time_by_place(tmp_path: Path) -> None:
     )
     assert frame[["identity_1", "identity_2"]].to_numpy().tolist() == [["A", "B"]] * 2
     assert frame.cost.tolist() == [2_500_000, -1_000_000]
-    assert frame.surcharge.tolist() == [-2_500_000, 1_000_000]
+    assert frame.surcharge.tolist() == [2_500_000, -1_000_000]
     assert frame.answered.tolist() == [True, False]
     assert [datetime.fromtimestamp(t, UTC).strftime("%d %H") for t in frame.started_at] == ["02 10", "03 00"]
 
