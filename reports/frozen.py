@@ -62,7 +62,7 @@ class Freezer:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.schema, self.count = schema, 0
-        self._amounts = {f.name for f in schema if _is_amount(f)}
+        self._amounts = amounts_of(schema)
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
 
     def __enter__(self) -> Self:
@@ -103,8 +103,9 @@ class Freezer:
         self._writer.write_table(pa.Table.from_arrays(columns, schema=self.schema), row_group_size=GROUP_ROWS)
 
 
-def _is_amount(field: pa.Field) -> bool:
-    return AMOUNT in (field.metadata or {})
+def amounts_of(schema: pa.Schema) -> set[str]:
+    """Return the names of the fields that are exact decimals."""
+    return {field.name for field in schema if AMOUNT in (field.metadata or {})}
 
 
 class Frozen:
@@ -116,8 +117,8 @@ class Frozen:
         self.count: int = self._file.metadata.num_rows
 
     @cached_property
-    def _amounts(self) -> list[str]:
-        return [f.name for f in self.schema if _is_amount(f)]
+    def _amounts(self) -> set[str]:
+        return amounts_of(self.schema)
 
     def order(self, column: Column, *, descending: bool) -> Sequence[int]:
         """Return row positions sorted by a column, empty values last, equal ones as they were."""

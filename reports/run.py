@@ -2,10 +2,11 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -15,7 +16,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from reports.filters import Params, ReportFilters
-from reports.frozen import Freezer, fields_of
+from reports.frozen import Freezer, amounts_of, fields_of
 from reports.models import Run
 from reports.packing import pack, unpack_all
 from reports.registry import REPORTS
@@ -133,7 +134,7 @@ def freeze(
             path, name=f"{made.report}.parquet", media_type=MEDIA, expires_at=made.kept_until
         )
     made.columns = [pack(c) for c in columns]
-    made.totals = [_stored(total) for total in sums]
+    made.totals = [_stored(total, amounts_of(freezer.schema)) for total in sums]
     made.tie_outs = [_tie_out(t) for t in report.tie_outs(f, sums)]
     made.row_count, made.sha256 = freezer.count, made.artifact.sha256
     made.data_from, made.data_to = rows.first, rows.last
@@ -168,8 +169,8 @@ class _Passage:
             yield row
 
 
-def _stored(total: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v if isinstance(v, int | str) else format(v, "f") for k, v in total.items()}
+def _stored(total: Mapping[str, Any], amounts: Collection[str]) -> dict[str, Any]:
+    return {k: format(Decimal(v), "f") if k in amounts else v for k, v in total.items()}
 
 
 def _tie_out(t: TieOut) -> dict[str, Any]:

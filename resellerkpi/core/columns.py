@@ -289,7 +289,7 @@ def totals(columns: Sequence[Column], rows: Iterable[Row]) -> list[dict[str, Any
         total = found.setdefault(currency, dict.fromkeys(keys, 0) | {"rows": 0})
         total["rows"] += 1
         for key in keys:
-            total[key] += row.get(key) or 0
+            total[key] += 0 if row.get(key) is None else row[key]
         if money and not money.currency.startswith("="):
             total[money.currency] = currency
     return [found[c] for c in sorted(found)]

@@ -123,6 +123,7 @@ def test_totals_and_about_stand_in_the_files(world: World) -> None:
     assert about["Net"] == "Sum of the lines before VAT."
     assert "Total: 3 rows in GBP; Net 280.00" in text
     assert data["totals"][0]["net"] == "280.00"
+    assert {k for k, v in data["totals"][0].items() if not isinstance(v, str)} == {"rows"}
     assert data["totals"][0]["margin_percent"] == "0.428131"
     assert data["period"] == {"start": "2026-01-01", "end": "2027-01-01", "zone": "Europe/London"}
 
@@ -246,3 +247,10 @@ def test_the_report_of_the_docs_works_as_written(world: World) -> None:
             ]
     finally:
         REPORTS.remove("customers-by-dealer")
+
+
+def test_a_total_of_nothing_is_money_too(world: World) -> None:
+    make_bills(world.alpha, Bill("A-0001", world.alpha.customers[0], date(2026, 11, 1)))
+    with enter(world.alpha.scope()):
+        total = run(REPORTS.get("invoices"), YEAR, now=NOW).totals[0]
+    assert (total["paid"], total["credited"], total["rows"]) == ("0.00", "0.00", 1)
