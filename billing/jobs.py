@@ -6,10 +6,12 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
+from billing.billrun.runs import RunRefused, stands_at_least
+from billing.bills import produce, summary
 from billing.importing.refused import FileRefused
 from billing.importing.tables.mapping import Mapping
 from billing.importing.uploads import forget, path_of
-from billing.models import Carrier, CdrFile
+from billing.models import BillingRun, Carrier, CdrFile
 from billing.pipeline_book import import_any
 from resellerkpi.core.artifacts import sha256
 from resellerkpi.core.jobs import JobRefused, Task, job
@@ -101,3 +103,16 @@ def repair_usage(task: Task, *, reasons: list[str] | None, identities: list[str]
             progress=task.progress,
         )
     return {**(result.as_dict() if result else {}), "url": reverse("billing-errors")}
+
+
+@job("bills.produce")
+def produce_bills(task: Task, *, run_id: int) -> dict[str, Any]:
+    """Produce the draft bills of a run; one that is billed already is left as it is."""
+    with task.scope():
+        run = BillingRun.objects.select_for_update().get(pk=run_id)
+        if not stands_at_least(run, BillingRun.State.BILLED):
+            try:
+                run = produce(run.pk, now=timezone.now())
+            except RunRefused as refused:
+                raise JobRefused(str(refused)) from None
+        return {**summary(run), "url": reverse("run", args=[run.pk])}
