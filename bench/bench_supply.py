@@ -95,7 +95,9 @@ def write_file(path: Path, calls: int) -> None:
             line = f"+44113{int(lines[n]):07}"
             row[column["Non-Charged Party"]] = f"+{10_000 * 100_000 + int(dialled[n])}"
             row[column["Call Date"]] = f"{1 + second // 86_400:02}/10/2026"
-            row[column["Call Time"]] = f"{second % 86_400 // 3600:02}:{second % 3600 // 60:02}:{second % 60:02}"
+            row[column["Call Time"]] = (
+                f"{second % 86_400 // 3600:02}:{second % 3600 // 60:02}:{second % 60:02}"
+            )
             row[column["Duration"]] = str(seconds[n])
             row[column["Salesprice"]] = f"{int(seconds[n]) * 54 // 360 / 1000:.6f}"
             row[column["DDI"]] = row[column["Caller Line Identity"]] = line
@@ -107,7 +109,9 @@ def supply(reseller: Reseller, carrier: Carrier, path: Path) -> tuple[float, dic
     """Load the file; return the seconds it took and what came of it."""
     begun = time.perf_counter()
     with enter(Scope.of(reseller.pk, why="bench")):
-        result = import_cdrs(reseller=reseller, carrier=carrier, path=path, now=NOW, format_name="uk_standard")
+        result = import_cdrs(
+            reseller=reseller, carrier=carrier, path=path, now=NOW, format_name="uk_standard"
+        )
     return time.perf_counter() - begun, result
 
 
@@ -115,10 +119,11 @@ def bare_copy(reseller: Reseller, folder: Path) -> float:
     """COPY the stored rows into a table of the same shape; return the seconds it took."""
     rows = folder / "rows.csv"
     with connections["owner"].cursor() as cursor:
-        cursor.execute("SELECT set_config('rk.resellers', %s, false)", ["{%d}" % reseller.pk])
+        cursor.execute("SELECT set_config('rk.resellers', %s, false)", [f"{{{reseller.pk}}}"])
         with rows.open("wb") as out:
             cursor.cursor.copy_expert(
-                f"COPY (SELECT * FROM billing_call WHERE reseller_id = {reseller.pk} ORDER BY id) TO STDOUT", out
+                f"COPY (SELECT * FROM billing_call WHERE reseller_id = {reseller.pk} ORDER BY id) TO STDOUT",
+                out,
             )
         cursor.execute(COPY_TABLE)
         begun = time.perf_counter()

@@ -41,8 +41,8 @@ class Row:
 def grid(today: date, *, shown: int = SHOWN_DAYS) -> list[Row]:
     """Return each carrier's last days up to yesterday by local day, in the scope in force.
 
-    A day is expected from the carrier's first one on, once its delay has passed. It is a gap when it has no records though its weekday
-    usually has, and a half when it has less than half the mean of its weekday in the days shown.
+    A day is expected from the carrier's first one on, once its delay has passed. It is a gap when it has no records
+    though its weekday usually has, and a half when it has less than half the mean of its weekday in the days shown.
     """
     first = today - timedelta(days=shown)
     carriers = list(Carrier.objects.order_by("name", "pk"))
