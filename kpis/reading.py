@@ -40,6 +40,11 @@ class Reader:
         return self._fill.as_of if self._fill else self.now
 
     @property
+    def began(self) -> date | None:
+        """The first month the snapshots hold, None when there are none."""
+        return self._fill.first_month if self._fill else None
+
+    @property
     def is_part(self) -> bool:
         """Whether the scope sees some customers only."""
         return bool(self.scope.dealer_id or self.scope.customer_id)

@@ -9,11 +9,12 @@ from babel.numbers import get_currency_symbol
 from kpis.compare import Delta
 from kpis.kpi import Kpi, Unit
 from kpis.series import Point
-from resellerkpi.core.columns import LOCALE, figure
+from resellerkpi.core.columns import LOCALE, MINUS, figure
 from resellerkpi.core.money import places, quantise, round_half_up
 
 SPACE = "\N{NO-BREAK SPACE}"
 NOT_AVAILABLE = "n/a"
+WHOLE_FROM = Decimal(10_000)
 MARKS = {
     "open": "Month still open",
     "small_base": "Small base: fewer than 20",
@@ -54,16 +55,21 @@ def shown(kpi: Kpi, value: Decimal | None, currency: str = "") -> str:
     return f"{figure(value, _DECIMALS[kpi.unit])}{unit}"
 
 
-def money(value: Decimal, currency: str) -> str:
-    """Return an amount with its currency: £ for pounds, the code where there is no sign."""
-    decimals = places(currency or "GBP")
+def money(value: Decimal, currency: str, *, whole_from: Decimal | None = None) -> str:
+    """Return an amount with its currency, £ for pounds; amounts from `whole_from` on are shown without pence."""
+    decimals = 0 if whole_from is not None and abs(value) >= whole_from else places(currency or "GBP")
     sign = get_currency_symbol(currency, locale=LOCALE) if currency else ""
     text = figure(value, decimals)
-    return (
-        f"{sign}{text}"
-        if len(sign) == 1 and not text.startswith("\N{MINUS SIGN}")
-        else f"{text}{SPACE}{currency}"
-    )
+    if len(sign) != 1:
+        return f"{text}{SPACE}{currency}".strip()
+    return f"{MINUS}{sign}{text[1:]}" if text.startswith(MINUS) else sign + text
+
+
+def short(kpi: Kpi, value: Decimal | None, currency: str = "") -> str:
+    """Return a figure for a tile: large amounts without pence."""
+    if value is None or kpi.unit is not Unit.MONEY:
+        return shown(kpi, value, currency)
+    return money(value, currency, whole_from=WHOLE_FROM)
 
 
 def changed(kpi: Kpi, delta: Delta, currency: str = "") -> str:
@@ -71,7 +77,7 @@ def changed(kpi: Kpi, delta: Delta, currency: str = "") -> str:
     sign = "+" if delta.change > 0 else ""
     if kpi.unit is Unit.PERCENT:
         return f"{sign}{figure(delta.change, 1)}{SPACE}pp"
-    amount = sign + shown(kpi, delta.change, currency)
+    amount = sign + short(kpi, delta.change, currency)
     growth = "" if delta.growth is None else f" ({sign}{figure(delta.growth * 100, 1)}{SPACE}%)"
     return amount + growth
 

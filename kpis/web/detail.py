@@ -88,7 +88,7 @@ def _panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
     if not any(p.numerator for p in totals):
         return [*_nothing(kpi, totals), _definition(kpi, reader)]
     line = main_line(totals, reader.reseller.currency)
-    looked = query.month or line[current(line)].month
+    looked = query.month or line[current(line, reader.began)].month
     inside = set(query.months)
     shown_points = [p for p in wide[query.by] if p.month in inside]
     names = labels(query.by, {p.key for p in shown_points}) if query.by else {}

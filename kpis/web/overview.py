@@ -7,12 +7,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from kpis.kpi import KPIS, Family, Kpi
-from kpis.labels import labels, order
 from kpis.reading import Reader
 from kpis.registry import by_family
 from kpis.series import Point
 from kpis.web.tiles import current, main_line, sentence, tile
-from kpis.words import month
+from kpis.words import BUCKETS, month
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Bar
 from resellerkpi.core.columns import SUM, Money, Text
@@ -45,17 +44,22 @@ class Overview(Page):
         home = self.reseller.currency
         totals = {slug: of_kpi[""] for slug, of_kpi in points.items()}
         five = sorted((k for k in kpis if k.headline), key=lambda k: k.headline)
-        words = {"text": sentence(totals, {k.slug: k for k in kpis}, home), "as_of": reader.as_of}
+        words = {
+            "text": sentence(totals, {k.slug: k for k in kpis}, home, reader.began),
+            "as_of": reader.as_of,
+        }
         panels: list[Panel] = [
             HtmlPanel("kpis/_sentence.html", words),
-            TilesPanel([tile(k, totals[k.slug], home) for k in five], title="Growth"),
+            TilesPanel([tile(k, totals[k.slug], home, reader.began) for k in five], title="Growth"),
         ]
         cash = points.get("aged_debt", {}).get("bucket", [])
         if cash:
-            panels.append(_cash(cash, totals["outstanding"], home))
+            panels.append(_cash(cash, main_line(totals["outstanding"], home), reader.began))
         grouped = by_family([k for k in kpis if not k.headline])
         panels += [
-            TilesPanel([tile(k, totals[k.slug], home) for k in grouped[family]], title=family.value)
+            TilesPanel(
+                [tile(k, totals[k.slug], home, reader.began) for k in grouped[family]], title=family.value
+            )
             for family in FAMILIES
             if family in grouped
         ]
@@ -72,24 +76,22 @@ def _empty() -> HtmlPanel:
     return HtmlPanel("kpis/_empty.html", {"empty": state})
 
 
-def _cash(points: list[Point], outstanding: list[Point], home: str) -> ChartPanel:
-    """Return what is owed by age at the close shown elsewhere on the page."""
-    line = main_line(outstanding, home)
-    at: date = line[current(line)].month
-    here = [p for p in points if p.month == at]
-    names = labels("bucket", {p.key for p in here})
+def _cash(points: list[Point], outstanding: list[Point], began: date | None) -> ChartPanel:
+    """Return what is owed by age at the close shown elsewhere on the page; an age with nothing stands there too."""
+    at: date = outstanding[current(outstanding, began)].month
+    here = {(p.key, p.currency): p.value for p in points if p.month == at}
+    currencies = sorted({currency for _, currency in here})
     rows = [
-        {"label": names[p.key], "value": p.value, "currency": p.currency}
-        for key in order("bucket", names)
-        for p in here
-        if p.key == key
+        {"label": label, "value": here.get((key, currency), 0), "currency": currency}
+        for key, label in BUCKETS.items()
+        for currency in currencies
     ]
     columns = [
         Text(name="label", label="Age"),
         Text(name="currency"),
         Money(name="value", label="Open", total=SUM),
     ]
-    series = "currency" if len({p.currency for p in here}) > 1 else ""
+    series = "currency" if len(currencies) > 1 else ""
     return ChartPanel(
         f"Outstanding by age, {month(at)}",
         Bar(x="label", y=("value",), series=series, title="Outstanding by age"),
@@ -112,11 +114,9 @@ class KpiList(Page):
         """Return one panel of tiles per family."""
         reader = Reader(self.reseller, self.scope, timezone.now())
         kpis = reader.visible(KPIS)
-        points = reader.points(kpis, reader.last_months(MONTHS))
+        points, home = reader.points(kpis, reader.last_months(MONTHS)), self.reseller.currency
         panels = [
-            TilesPanel(
-                [tile(k, points[k.slug][""], self.reseller.currency) for k in found], title=family.value
-            )
+            TilesPanel([tile(k, points[k.slug][""], home, reader.began) for k in found], title=family.value)
             for family, found in by_family(kpis).items()
         ]
         return {"panels": panels, "back": ("Overview", reverse("overview"))}

@@ -8,7 +8,7 @@ from django.urls import reverse
 from kpis.compare import Delta, delta
 from kpis.kpi import Kpi
 from kpis.series import Point
-from kpis.words import MARKS, changed, shown
+from kpis.words import MARKS, changed, short, shown
 from resellerkpi.ui.tiles import Change, Tile
 
 MEANING = {"watch": "plain"}
@@ -20,12 +20,12 @@ def main_line(points: Sequence[Point], currency: str) -> list[Point]:
     return [p for p in points if p.currency == codes[0]] if codes else []
 
 
-def current(points: Sequence[Point]) -> int:
-    """Return the position of the month to show: the last closed one, or the open one while nothing closed counts."""
-    closed = [i for i, p in enumerate(points) if "open" not in p.marks]
-    if closed and any(points[i].value for i in closed):
-        return closed[-1]
-    return len(points) - 1
+def current(points: Sequence[Point], began: date | None) -> int:
+    """Return the position of the month to show: the last closed one, or the open one of a book that began in it."""
+    closed = [
+        i for i, p in enumerate(points) if "open" not in p.marks and (began is None or p.month >= began)
+    ]
+    return closed[-1] if closed else len(points) - 1
 
 
 def change(kpi: Kpi, now: Point, before: Point | None) -> Change | None:
@@ -47,16 +47,16 @@ def _direction(moved: Delta) -> str:
     return "flat" if moved.change == 0 else "up" if moved.change > 0 else "down"
 
 
-def tile(kpi: Kpi, points: Sequence[Point], currency: str) -> Tile:
+def tile(kpi: Kpi, points: Sequence[Point], currency: str, began: date | None) -> Tile:
     """Return a KPI's tile; the whole of it leads to the KPI's page."""
     line = main_line(points, currency)
-    at = current(line)
+    at = current(line, began)
     now = line[at]
     before = line[at - 1] if at else None
     others = len({p.currency for p in points}) - 1
     return Tile(
         label=kpi.name,
-        value=shown(kpi, now.value, now.currency),
+        value=short(kpi, now.value, now.currency),
         unit="a month" if kpi.slug == "mrr" else "",
         change=change(kpi, now, before),
         series=[p.value for p in line[max(0, at - 12) : at + 1]],
@@ -76,12 +76,12 @@ def at_month(points: Sequence[Point], month: date) -> Point | None:
     return next((p for p in points if p.month == month), None)
 
 
-def sentence(moved: dict[str, list[Point]], kpis: dict[str, Kpi], currency: str) -> str:
+def sentence(moved: dict[str, list[Point]], kpis: dict[str, Kpi], currency: str, began: date | None) -> str:
     """Say in one sentence what changed in the last closed month: recurring revenue, customers, average invoice."""
     line = main_line(moved.get("mrr", []), currency)
     if not line:
         return ""
-    at = current(line)
+    at = current(line, began)
     said = []
     step = delta(kpis["mrr"], line[at], line[at - 1] if at else None)
     if step:
@@ -92,7 +92,7 @@ def sentence(moved: dict[str, list[Point]], kpis: dict[str, Kpi], currency: str)
         point = at_month(moved.get(slug, []), line[at].month)
         if point and point.value is not None:
             count = int(point.value)
-            said.append(f"{count} customer{'' if count == 1 else 's'} {word}")
+            said.append(f"{count or 'no'} customer{'' if count == 1 else 's'} {word}")
     if not said:
         return ""
     return (

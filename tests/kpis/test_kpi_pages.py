@@ -79,7 +79,7 @@ def test_the_overview_shows_the_five_first_and_the_families() -> None:
     places = [text.index(f">{name}<") for name in five]
     assert places == sorted(places)
     assert "£52.00" in text
-    assert "In April 2026 recurring revenue fell by £26.00, 0 customers joined and 1 customer left." in text
+    assert "In April 2026 recurring revenue fell by £26.00, no customers joined and 1 customer left." in text
     assert "Needs data: upload what sales and marketing cost" in text
 
 
