@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from django.db import connection, connections
 from django.db.models import Sum
 
 from billing.bills import bill
@@ -28,6 +27,7 @@ from billing.models import Call, Customer, Dealer, Invoice, Number
 from billing.pipeline import import_cdrs
 from resellerkpi.core.models import AuditEvent, Reseller
 from resellerkpi.core.periods import add_months, month_of
+from resellerkpi.core.planner import refresh_statistics
 from resellerkpi.core.scope import Scope, enter
 
 Say = Callable[[str], None]
@@ -103,7 +103,6 @@ def _scope(reseller: Reseller) -> Scope:
 
 def _reseller(house: House, order: Order, calendar: Calendar, say: Say) -> Built:
     reseller = _house(house)
-    empty(reseller)
     say(f"{house.name}: planning {house.size.customers} customers")
     plans = plan_customers(house, calendar, order.seed)
     stock = plan_services(house, plans, calendar, order.seed)
@@ -113,7 +112,7 @@ def _reseller(house: House, order: Order, calendar: Calendar, say: Say) -> Built
         dealers = store_dealers(reseller, house)
         customers = store_book(reseller, house, calendar, plans, dealers, catalogue, planted)
         store_observations(reseller, house, calendar, plans, order.seed)
-    _analyse()
+    refresh_statistics()
     numbers = sum(len(plan.numbers) for plan in plans)
     say(f"{house.name}: {len(customers)} customers, {numbers} numbers in the book")
     collector = Collector(
@@ -122,7 +121,7 @@ def _reseller(house: House, order: Order, calendar: Calendar, say: Say) -> Built
     )  # fmt: skip
     usage = Usage(house, plans, planted, calendar, order.seed)
     _months(reseller, house, order, calendar, catalogue, usage, collector, say)
-    _analyse()
+    refresh_statistics()
     if planted:
         usage.report()
         _report_uncollected(planted, reseller, calendar)
@@ -130,8 +129,8 @@ def _reseller(house: House, order: Order, calendar: Calendar, say: Say) -> Built
 
 
 def _house(house: House) -> Reseller:
-    """Return the reseller of a house, made or set right."""
-    reseller, _ = Reseller.objects.update_or_create(
+    """Return the reseller of a house, made, or emptied of what an interrupted build left."""
+    reseller, made = Reseller.objects.update_or_create(
         code=house.code,
         defaults={
             "name": house.name,
@@ -144,6 +143,8 @@ def _house(house: House) -> Reseller:
             "is_demo": True,
         },
     )
+    if not made:
+        empty(reseller)
     return reseller
 
 
@@ -169,7 +170,7 @@ def _months(
         else:
             say(f"{house.name}: {first:%b %Y} so far, {rows:,} calls, not billed yet")
         if first == calendar.first:
-            _analyse()
+            refresh_statistics()
     with enter(_scope(reseller)):
         collector.record_until(order.today)
         set_statuses(reseller, order.today)
@@ -243,11 +244,3 @@ def _facts(built: list[Built], order: Order) -> dict[str, Any]:
         facts["resellers"].append({"code": each.reseller.code, "name": each.reseller.name, **counts})
         totals = {key: totals[key] + counts[key] for key in totals}
     return {**facts, **totals, "first_page": "/"}
-
-
-def _analyse() -> None:
-    """Let the planner see the rows: a build loads faster than the database's own housekeeping follows."""
-    if connection.in_atomic_block:
-        return
-    with connections["owner"].cursor() as cursor:
-        cursor.execute("ANALYZE")

@@ -149,15 +149,16 @@ def _users(bench: Workbench, name: str, honours_churn: bool) -> Path:
 
 #: What the customers who used anything in a month were billed for it, by plan. An event in error is no usage.
 BILLED = """
+WITH used AS MATERIALIZED (
+    SELECT DISTINCT customer_id, date_trunc('month', started_at AT TIME ZONE %(zone)s)::date AS month
+    FROM billing_call WHERE reseller_id = %(reseller)s AND state <> 'error'
+)
 SELECT to_char(run.period_start, 'YYYY-MM'), customer.segment, count(*), sum(invoice.net)
 FROM billing_invoice invoice
 JOIN billing_billingrun run ON run.id = invoice.run_id
 JOIN billing_customer customer ON customer.id = invoice.customer_id
-WHERE invoice.reseller_id = %(reseller)s AND invoice.state <> 'draft' AND EXISTS (
-    SELECT FROM billing_call call WHERE call.reseller_id = %(reseller)s AND call.customer_id = invoice.customer_id
-    AND call.state <> 'error'
-    AND call.started_at >= run.period_start::timestamp AT TIME ZONE %(zone)s
-    AND call.started_at < run.period_end::timestamp AT TIME ZONE %(zone)s)
+JOIN used ON used.customer_id = invoice.customer_id AND used.month = run.period_start
+WHERE invoice.reseller_id = %(reseller)s AND invoice.state <> 'draft'
 GROUP BY 1, 2 ORDER BY 1, 2
 """
 

@@ -14,6 +14,7 @@ from typing import Any
 from django.core.management import CommandError, call_command
 
 from resellerkpi.core.models import Reseller
+from resellerkpi.core.planner import refresh_statistics
 from resellerkpi.core.scope import Scope, enter
 
 Say = Callable[[str], None]
@@ -78,13 +79,16 @@ class Workbench:
                 else err.getvalue().strip().rpartition("\n")[2]
             )
             raise RealDataProblem(f"{name} {_short(words)}: {said}") from failed
-        self.say(f"{reseller.code}: {name} {_short(words)} ({time.perf_counter() - begun:.1f} s)")
+        if name == "import_cdrs":
+            refresh_statistics()
+        what = _short([*words, options.get("period", "")])
+        self.say(f"{reseller.code}: {name} {what} ({time.perf_counter() - begun:.1f} s)")
         answer: dict[str, Any] = json.loads(out.getvalue().strip().splitlines()[-1])
         return answer
 
 
 def _short(words: Iterable[object]) -> str:
-    return " ".join(word.name if isinstance(word, Path) else str(word) for word in words)
+    return " ".join(word.name if isinstance(word, Path) else str(word) for word in words if word)
 
 
 @contextmanager
