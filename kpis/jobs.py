@@ -1,5 +1,6 @@
 """Background work of the KPIs: keep the snapshots."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -10,16 +11,18 @@ from resellerkpi.core.models import Job, Reseller
 from resellerkpi.core.scope import current
 
 KIND = "kpis.refresh"
-CHANGERS = ("usage.import", "rating.repair", "billing.run", "book.import", "payments.import")
+CHANGERS = ("book.import", "usage.import", "usage.remove", "usage.repair", "bills.produce")
 
 
-@job(KIND)
+@job(KIND, cron="5-59/10 * * * *")
 def refresh_snapshots(task: Task, *, full: bool = False) -> dict[str, Any]:
     """Bring the snapshots of the job's reseller up to now; twice in a row is once."""
     task.progress(0, 1, "Reading what changed")
     with task.scope() as scope:
         reseller = Reseller.objects.get(pk=scope.reseller_id)
         done = refresh(reseller, now=timezone.now(), full=full)
+        yesterday = timezone.now() - timedelta(days=1)
+        Job.objects.filter(kind=KIND, finished_at__lt=yesterday, owner__isnull=True).delete()
     task.progress(1, 1, f"{done.months} months made anew")
     return {"months": done.months, "facts": done.facts, "snapshots": done.snapshots}
 

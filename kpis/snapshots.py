@@ -55,6 +55,8 @@ def refresh(reseller: Reseller, *, now: datetime, full: bool = False) -> Refresh
         return Refreshed(0, 0, 0)
     first = max(first, add_months(today.replace(day=1), -LONGEST))
     months = months_between(_start(reseller, first, changed, today, full=full), today)
+    if not full and not changed and _is_fresh(reseller, first, today):
+        return Refreshed(0, 0, 0)
     _trim(reseller.pk, first)
     days = tuple(close_of(m, today) for m in months)
     facts = rebuild(reseller.pk, days)
@@ -76,6 +78,14 @@ def _start(reseller: Reseller, first: date, changed: list[date | None], today: d
     days = [day for day in changed if day is not None]
     days += ChangedDay.objects.filter(changed_at__gte=fill.as_of).values_list("day", flat=True)
     return max(first, min([fill.last_month, today, *days]).replace(day=1))
+
+
+def _is_fresh(reseller: Reseller, first: date, today: date) -> bool:
+    """Say whether the snapshots were taken today, by the declarations in force, and nothing changed since."""
+    fill = Fill.objects.filter(reseller=reseller, first_month=first, versions=versions()).first()
+    if fill is None or local_day(fill.as_of, reseller.zone) != today:
+        return False
+    return not ChangedDay.objects.filter(changed_at__gte=fill.as_of).exists()
 
 
 def _eat_changes(reseller_id: int) -> list[date | None]:
