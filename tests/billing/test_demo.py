@@ -13,12 +13,15 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections
 
+from billing.demo.empty import empty
 from billing.demo.leaks import plant
 from billing.demo.plan import plan_customers
 from billing.demo.services import plan_services
 from billing.demo.shape import Calendar, houses
 from billing.demo.traffic import Lines, Month, ordinary
-from billing.models import Call, CdrFile, Invoice, NumberAssignment
+from billing.demo.usage import Usage
+from billing.models import Call, CdrFile, Customer, Invoice, InvoiceLine, NumberAssignment
+from resellerkpi.core.audit import record
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.scope import Scope, enter
 
@@ -86,6 +89,49 @@ def test_calls_are_made_on_lines_in_service_only() -> None:
     assert int(calls.seconds[calls.service == 0].max()) > 0
 
 
+def test_the_same_seed_makes_the_same_calls() -> None:
+    house = houses("small")[0]
+    calendar = Calendar.ending_before(TODAY, house.months)
+
+    def costs(seed: int) -> list[tuple[date, int, int]]:
+        plans = plan_customers(house, calendar, seed)
+        planted = plant(plans, plan_services(house, plans, calendar, seed), calendar)
+        usage = Usage(house, plans, planted, calendar, seed)
+        return [(first, len(calls), int(calls.cost.sum())) for first, calls, _ in usage.months()]
+
+    assert costs(7) == costs(7)
+    assert costs(7) != costs(8)
+    assert sum(count for _, count, _ in costs(7)) > 17_000
+
+
+@pytest.mark.django_db
+def test_it_leaves_a_foreign_database_alone() -> None:
+    Reseller.objects.create(code="ours", name="Ours")
+    with pytest.raises(CommandError, match="This database holds a reseller that is not the demo's"):
+        demo()
+    assert list(Reseller.objects.values_list("code", flat=True)) == ["ours"]
+
+
+@pytest.mark.django_db
+def test_what_an_interrupted_build_left_is_taken_away() -> None:
+    left = Reseller.objects.create(code="harbour", name="Harbour Telecom", is_demo=True)
+    other = Reseller.objects.create(code="moorland", name="Moorland Voice", is_demo=True)
+    for reseller in (left, other):
+        with enter(Scope.of(reseller.pk, why="test")):
+            customer = Customer.objects.create(reseller=reseller, code="C1", name="One")
+            invoice = Invoice.objects.create(
+                reseller=reseller, customer=customer, number="1", state="issued", invoice_date=TODAY, due_date=TODAY,
+                currency="GBP",
+            )  # fmt: skip
+            InvoiceLine.objects.create(reseller=reseller, invoice=invoice, position=1, kind="manual")
+            record("test", customer)
+    empty(left)
+    with enter(Scope.of(left.pk, why="test")):
+        assert (Customer.objects.count(), Invoice.objects.count(), InvoiceLine.objects.count()) == (0, 0, 0)
+    with enter(Scope.of(other.pk, why="test")):
+        assert (Customer.objects.count(), Invoice.objects.count(), InvoiceLine.objects.count()) == (1, 1, 1)
+
+
 @pytest.mark.slow
 def test_it_builds_what_it_says(built: dict[str, Any]) -> None:
     facts = built["facts"]
@@ -145,11 +191,3 @@ def test_no_call_is_in_error_but_the_planted_ones_and_their_cost_is_the_planted_
     assert {k: v.quantize(Decimal("0.01")) for k, v in found.items()} == unrated
     with enter(scope_of("moorland")):
         assert Call.objects.filter(state="error").count() == 0
-
-
-@pytest.mark.usefixtures("committed_db")
-def test_it_leaves_a_foreign_database_alone() -> None:
-    Reseller.objects.create(code="ours", name="Ours")
-    with pytest.raises(CommandError, match="This database holds a reseller that is not the demo's"):
-        demo()
-    assert list(Reseller.objects.values_list("code", flat=True)) == ["ours"]
