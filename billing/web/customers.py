@@ -117,7 +117,9 @@ class CustomerPage(DetailPage):
         """Offer the changes by hand."""
         if not self.scope.can(Capability.EDIT_BOOK):
             return ()
+        once = Action("Charge or credit once", reverse("customer-charge", args=[self.object.pk]))
         return (
+            *([once] if self.scope.can(Capability.BILL) else []),
             Action("Change status", reverse("customer-status", args=[self.object.pk])),
             Action("Change details", reverse("customer-edit", args=[self.object.pk])),
         )
