@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections
+from django.db.models import Sum
 
 from billing.demo.empty import empty
 from billing.demo.leaks import plant
@@ -20,12 +21,14 @@ from billing.demo.services import plan_services
 from billing.demo.shape import Calendar, houses
 from billing.demo.traffic import Lines, Month, ordinary
 from billing.demo.usage import Usage
-from billing.models import Call, CdrFile, Customer, Invoice, InvoiceLine, NumberAssignment
+from billing.models import Call, CdrFile, Customer, Invoice, InvoiceLine, NumberAssignment, PaymentAttempt
+from billing.receivables.ageing import outstanding
 from resellerkpi.core.audit import record
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.scope import Scope, enter
 
 TODAY = date(2026, 11, 22)
+PENNY = Decimal("0.01")
 
 
 def demo(**options: Any) -> dict[str, Any]:
@@ -188,6 +191,28 @@ def test_no_call_is_in_error_but_the_planted_ones_and_their_cost_is_the_planted_
         for reason, party, cost in errors:
             subject = "Vanuatu" if reason == "no_rate" else party
             found[subject] = found.get(subject, Decimal(0)) + cost
-    assert {k: v.quantize(Decimal("0.01")) for k, v in found.items()} == unrated
+    assert {k: v.quantize(PENNY) for k, v in found.items()} == unrated
     with enter(scope_of("moorland")):
         assert Call.objects.filter(state="error").count() == 0
+
+
+@pytest.mark.slow
+def test_the_planted_losses_and_debts_are_in_the_ledger_and_the_calls(built: dict[str, Any]) -> None:
+    findings = json.loads((built["folder"] / "planted.json").read_text())["findings"]
+    planted = {(f["check"], f["subject"]): Decimal(f["money_to_date"]) for f in findings}
+    with enter(scope_of("harbour")):
+        lost = Call.objects.filter(destination="Cuba").aggregate(cost=Sum("cost"), retail=Sum("retail"))
+        codes = dict(Customer.objects.values_list("pk", "code"))
+        owed: dict[str, Decimal] = {}
+        for item in outstanding(TODAY):
+            if (
+                item.due_date < TODAY
+                and not PaymentAttempt.objects.filter(invoice_id=item.invoice_id).exists()
+            ):
+                code = codes[item.customer_id]
+                owed[code] = owed.get(code, Decimal(0)) + item.balance
+        late = set(Customer.objects.exclude(payment_method="direct_debit").values_list("code", flat=True))
+    assert (lost["cost"] - lost["retail"]).quantize(PENNY) == planted["below_cost", "Cuba"]
+    assert {code: money for code, money in owed.items() if code not in late} == {
+        subject: money for (check, subject), money in planted.items() if check == "uncollected"
+    }
