@@ -188,6 +188,8 @@ def _finish(work: _Load, now: datetime) -> dict[str, Any]:
     file.state, file.loaded_at = CdrFile.State.LOADED, now
     file.save()
     days = sorted(date.fromisoformat(day) for day in file.days)
+    if days:
+        load.analyse(days[0], days[-1], file.rows)
     if _settle(reseller, days, work.customers - {0}):
         file.refresh_from_db()
         tallies = counts.tally(file)

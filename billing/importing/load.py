@@ -57,7 +57,8 @@ MILLION = 10**6
 QUARTER = 900
 STAGE = "cdr_stage"
 COPY_BLOCK = 1 << 20
-CONTENT_LOCK = 7305
+CONTENT_LOCK = 7307
+WORTH_ANALYSING = 5_000
 
 _TABLE = ", ".join(f"{name} {kind}" for name, kind in STAGED.items())
 
@@ -110,6 +111,13 @@ def make_partitions(started: "np.ndarray[Any, np.dtype[np.int64]]", made: set[da
         for month in sorted(months - made):
             cursor.execute("SELECT make_call_partition(%s)", [month])
     made |= months
+
+
+def analyse(first: date, last: date, rows: int) -> None:
+    """Give the planner fresh statistics of the months of a load that is worth it (WORTH_ANALYSING rows)."""
+    if rows >= WORTH_ANALYSING:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT analyze_calls(%s, %s)", [first, last])
 
 
 def _month(instant: int) -> date:

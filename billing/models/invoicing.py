@@ -287,9 +287,7 @@ class CreditNoteLine(TenantModel):
     """What a credit note takes back: a line of the invoice or a part of it, before VAT."""
 
     credit_note = Link(CreditNote, on_delete=models.CASCADE, related_name="lines")
-    invoice_line = Link(
-        InvoiceLine, null=True, blank=True, on_delete=models.PROTECT, related_name="credits"
-    )
+    invoice_line = Link(InvoiceLine, null=True, blank=True, on_delete=models.PROTECT, related_name="credits")
     description = models.CharField(max_length=200)
     net = models.DecimalField(**MONEY)
     vat_rate = models.DecimalField(max_digits=5, decimal_places=2, default=0)

@@ -143,11 +143,13 @@ class CarrierFields(forms.ModelForm):
             "currency",
             "day_first",
             "cdr_delay_days",
+            "strip_prefix",
             "required_for_run",
         )
         labels = {
             "day_first": "Its files write the day before the month",
             "cdr_delay_days": "Files arrive within (days)",
+            "strip_prefix": "Digits its files put before an international number",
             "required_for_run": "Bills wait for its files",
         }
 

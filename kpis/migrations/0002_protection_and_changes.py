@@ -63,5 +63,5 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             triggers(),
             "DROP FUNCTION kpis_note_change() CASCADE; DROP FUNCTION kpis_note_customer() CASCADE;",
-        )
+        ),
     ]

@@ -72,7 +72,9 @@ def test_a_list_is_previewed_and_loaded(world: World) -> None:
 
 def test_problems_are_shown_and_nothing_is_loaded(world: World) -> None:
     client = client_of(world.ana)
-    at = upload(client, "customers", "code,name,dealer,active_from\nX1,Good,D1,2026-01-01\nX2,Bad,NOPE,2026-13-01\n")
+    at = upload(
+        client, "customers", "code,name,dealer,active_from\nX1,Good,D1,2026-01-01\nX2,Bad,NOPE,2026-13-01\n"
+    )
     page = client.get(at)
     assert "There is no dealer “NOPE”.".encode() in page.content
     assert "“2026-13-01” is not a date; write it as 2026-11-22.".encode() in page.content

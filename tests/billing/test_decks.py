@@ -156,7 +156,9 @@ def test_equal_repeats_collapse_and_unequal_ones_are_a_question(decks: Decks) ->
 def test_lost_decimal_points_are_a_question(decks: Decks) -> None:
     rows = [f"{440000 + i},0.0{1 + i % 9}" for i in range(60)]
     text = "\n".join(["prefix,price", *rows, "871,9.50", "999,23", ""])
-    assert decks.bad(text)[0][1].startswith("2 rates jump out of the deck's range, such as 23 for 999 on line 63:")
+    assert decks.bad(text)[0][1].startswith(
+        "2 rates jump out of the deck's range, such as 23 for 999 on line 63:"
+    )
     calm = text.replace("871,9.50\n", "").replace("999,23\n", "")
     assert decks.good(calm)[0] == 60
     assert decks.load(text, accept_outliers=True, effective=TODAY).loaded == 62

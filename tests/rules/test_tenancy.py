@@ -116,3 +116,11 @@ def test_the_tests_run_as_an_ordinary_role() -> None:
         assert cursor.fetchone() == (False, False)
         cursor.execute("SELECT has_table_privilege(current_user, 'core_auditevent', 'UPDATE')")
         assert cursor.fetchone() == (False,)
+
+
+@pytest.mark.django_db
+def test_the_application_may_refresh_statistics_of_calls_only() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT make_call_partition(date '2026-10-05')")
+        cursor.execute("SELECT analyze_calls(date '2026-09-20', date '2026-10-02')")
+        assert cursor.fetchone() == (1,)

@@ -8,9 +8,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from billing.importing import counts
 from billing.jobs import repair_usage
 from billing.models import Call, CdrFile, Number, NumberAssignment
-from billing.pipeline import counts
 from billing.web import calls as calls_page
 from resellerkpi.core.jobs import Task
 from resellerkpi.core.models import AuditEvent, Job, User

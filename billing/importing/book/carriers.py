@@ -11,6 +11,7 @@ from billing.models import Carrier
 _ZONES = available_timezones()
 _COLUMNS = (
     "code", "name", "country", "time_zone", "currency", "required_for_run", "cdr_delay_days", "day_first",
+    "strip_prefix",
 )  # fmt: skip
 
 
@@ -49,5 +50,7 @@ KIND = Kind(
         Field(name="cdr_delay_days", parse=whole(0, 60), label="Days of delay", example="1",
               help="Days until its call files arrive."),
         Field(name="day_first", parse=flag, example="yes", help="Does 4/9 in its files mean 4 September?"),
+        Field(name="strip_prefix", parse=text(20), label="Technical prefix", example="",
+              help="Digits its call files put before an international number, if any."),
     ),
 )  # fmt: skip
