@@ -1,0 +1,95 @@
+"""Every page, as people with a keyboard, a screen reader, a dark room or a small telephone meet it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.rules.test_access import PAGES, address
+from tests.rules.worked_world import Worked, worked_world
+from tests.web.browser import Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+DOWNLOADS = {"kpi-json", "kpi-csv", "cdr-file-errors", "import-template", "run-export"}
+#: Pages of their own kind beside the table's: a search that finds something, a filtered list, a list with nothing.
+BESIDE = ("/search/?q=Alpha", "/customers/?q=nobody", "/login/", "/no-such-page/")
+RULES = {"resultTypes": ["violations"]}
+AXE = Axe()
+#: The page scrolls sideways: the widest of what sticks out, for the message.
+STICKS_OUT = """() => {
+  const root = document.documentElement;
+  if (root.scrollWidth <= root.clientWidth) return "";
+  const out = [...document.body.querySelectorAll("*")]
+    .filter((e) => e.getBoundingClientRect().right > root.clientWidth + 1 && !e.closest(".table-wrap, .rail"));
+  return `${root.scrollWidth} px: ` + out.slice(0, 3).map((e) => `${e.tagName}.${e.className}`).join(", ");
+}"""
+
+
+def violations(page: Page, options: dict[str, Any]) -> Iterator[str]:
+    """Yield each rule a page breaks with the first elements that break it."""
+    for broken in AXE.run(page, options=options).response["violations"]:
+        at = "; ".join(f"{node['target'][0]} {node['failureSummary']}" for node in broken["nodes"][:3])
+        yield f"{broken['id']} ({len(broken['nodes'])}): {at}"
+
+
+def look(page: Page) -> Iterator[str]:
+    """Yield what is wrong with a page, wide and light then narrow and dark; colours do not depend on width."""
+    for size, scheme in ((WIDE, "light"), (NARROW, "dark")):
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        width = size["width"]
+        yield from (f"{width} {scheme} {found}" for found in violations(page, RULES))
+        sideways = still(page)
+        if sideways:
+            yield f"{width} scrolls sideways: {sideways}"
+
+
+def still(page: Page) -> str:
+    """Return what sticks out of a page once its charts have taken their size, "" for nothing."""
+    for _ in range(20):
+        out = str(page.evaluate(STICKS_OUT))
+        if not out:
+            return ""
+        page.wait_for_timeout(100)
+    return out
+
+
+def looks(page: Page, addresses: list[str]) -> dict[str, list[str]]:
+    """Look at each address; return what is wrong, by address."""
+    found: dict[str, list[str]] = {}
+    for at in addresses:
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme="light")
+        page.goto(at, wait_until="load")
+        wrong = list(look(page))
+        if wrong:
+            found[at] = wrong
+    return found
+
+
+@pytest.fixture
+def alpha(server: str, tmp_path: Any) -> Worked:
+    """Alpha after a month's work, with Ana as `people`."""
+    world, worked, _ = worked_world(tmp_path)
+    worked.people = world  # type: ignore[attr-defined]
+    return worked
+
+
+def test_no_page_shuts_anybody_out(alpha: Worked, visitor: Visitor, watch: Any) -> None:
+    watch.expected.add("/no-such-page/")
+    pages = [
+        address(name, alpha)
+        for name, (_, _, status) in PAGES.items()
+        if status == 200 and name not in DOWNLOADS
+    ]
+    signed_in = visitor(alpha.people.ana)  # type: ignore[attr-defined]
+    assert looks(signed_in, [*pages, *BESIDE]) == {}
+
+
+def test_the_doors_are_open_to_everybody(alpha: Worked, visitor: Visitor, watch: Any) -> None:
+    watch.expected.add("id=wrong")
+    assert looks(visitor(), ["/login/", f"/view?id={alpha.token}", "/view?id=wrong"]) == {}
