@@ -57,7 +57,7 @@ check: ## do what CI does: lint, types, contracts, all tests
 lint: setup-dev ## check style, templates, settings and migrations
 	$(PY) -m ruff check $(CHECKED)
 	$(PY) -m ruff format --check $(CHECKED)
-	$(PY) -m djlint templates --check --lint --quiet
+	$(PY) -m djlint templates --lint --quiet
 	@RESELLERKPI_VAR="$(TESTVAR)" RESELLERKPI_FAST_DB=1 $(RUN) sh -ec ' \
 	"$(PY)" manage.py check --fail-level WARNING; "$(PY)" manage.py makemigrations --check --dry-run'
 
@@ -67,10 +67,9 @@ types: setup-dev ## check the types
 contracts: setup-dev ## check which package may import which
 	$(VENV)/bin/lint-imports
 
-fmt: setup-dev ## put code and templates into shape
+fmt: setup-dev ## put code into shape
 	$(PY) -m ruff check --fix $(CHECKED)
 	$(PY) -m ruff format $(CHECKED)
-	-$(PY) -m djlint templates --reformat --quiet
 
 real: setup ## take real data sets through a scratch database (DATA=DIR, ARGS="--set NAME")
 	@test -d "$(DATA)" || { echo "Say where the data is: make real DATA=DIR, or set RESELLERKPI_REFERENCE." >&2; exit 1; }
