@@ -150,7 +150,7 @@ class TariffPage(DetailPage):
         more = reverse("tariff-rates", args=[tariff.pk])
         empty = EmptyState("No customer or number is on this tariff.")
         return [
-            Facts("Pricing", pricing(tariff)),
+            Facts("Pricing", pricing(tariff, self.scope)),
             HtmlPanel(
                 "billing/_bands.html", {"bands": [band_words(b) for b in bands]}, "Time bands", wide=False
             ),
@@ -161,21 +161,22 @@ class TariffPage(DetailPage):
         ]
 
 
-def pricing(tariff: Tariff) -> list[tuple[Any, ...]]:
-    """Return how a tariff prices, as labels and values."""
+def pricing(tariff: Tariff, scope: Scope) -> list[tuple[Any, ...]]:
+    """Return how a tariff prices, as labels and values; carrier and markup only for those who may see them."""
     parent = reverse("tariff", args=[tariff.parent_id]) if tariff.parent_id else ""
     unit = f"{tariff.data_unit_mb.normalize():f} MB"
     markup = percent(tariff.markup_percent / 100, 2) if tariff.markup_percent is not None else ""
+    shown = f"Cost plus {markup}" if scope.can(Capability.VIEW_MARGIN) else "Cost plus a markup"
     return [
         ("Currency", tariff.currency),
         ("Default", "Yes" if tariff.is_default else "No"),
         ("Looks further in", tariff.parent or "", parent),
-        ("Carrier", tariff.carrier or ""),
+        ("Carrier", (tariff.carrier or "") if scope.can(WHOLESALE) else ""),
         ("Price of a call", f"{tariff.places} places, rounded {tariff.get_rounding_display().lower()}"),
         ("Crossing a band", tariff.get_band_rule_display()),
         ("Time zone", tariff.time_zone),
         ("Data", f"Per {unit}, {'summed per month' if tariff.data_per_period else 'each session'}"),
-        ("Without a rate", f"Cost plus {markup}" if markup else "An error to repair"),
+        ("Without a rate", shown if markup else "An error to repair"),
         ("Superseded", day(tariff.superseded_on)),
     ]
 

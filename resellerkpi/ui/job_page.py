@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -30,11 +31,14 @@ class JobPage(Page):
         job = self.job(kwargs["pk"])
         self.title = job.title
         part = "ui/_progress.html" if is_partial(request) else ""
-        return varies(self.render(progress_of(job), template=part))
+        return varies(self.render(progress_of(job) | {"may_stop": self.may_stop(job)}, template=part))
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Ask the job to stop."""
-        ask_to_cancel(self.job(kwargs["pk"]))
+        """Ask the job to stop; raises PermissionDenied for somebody else's."""
+        job = self.job(kwargs["pk"])
+        if not self.may_stop(job):
+            raise PermissionDenied("Only the person who started this work, or an owner, may stop it.")
+        ask_to_cancel(job)
         return redirect(reverse("job", args=[kwargs["pk"]]))
 
     def job(self, pk: UUID) -> Job:
@@ -46,6 +50,10 @@ class JobPage(Page):
         if row is None:
             raise Http404
         return row
+
+    def may_stop(self, job: Job) -> bool:
+        """Say whether the person started the job or manages the house."""
+        return job.owner_id == self.scope.user_id or self.scope.can(Capability.MANAGE)
 
 
 def progress_of(job: Job) -> dict[str, Any]:
