@@ -53,7 +53,7 @@ class AgedDebt(Page):
         if not form.is_valid():
             return self.render({"panels": [self.choice(form)]}, status=422)
         chosen = form.cleaned_data
-        as_of, by = chosen["as_of"], By(chosen["by"])
+        as_of, by = chosen["as_of"] or self.today, By(chosen["by"])
         rows = [_row(row, by) for row in aged_debt(as_of, basis=Basis(chosen["basis"]), by=by)]
         if request.GET.get("as") == "csv":
             return self.file(rows, columns_of(by), as_of)
