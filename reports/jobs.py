@@ -9,7 +9,7 @@ from reports.mailing import claim, letter, post, settle
 from reports.models import MailDelivery, Run
 from reports.registry import REPORTS
 from reports.render import Showing, export
-from reports.run import BadQuery, NotAllowed, allowed, finish
+from reports.run import BadQuery, NotAllowed, allowed, finish, forget_expired
 from resellerkpi.core.jobs import JobRefused, Task, job
 from resellerkpi.core.scope import current
 
@@ -20,6 +20,13 @@ def _run(pk: str) -> Run:
     if run is None or not allowed(REPORTS.get(run.report), current()):
         raise JobRefused("The report is gone, or you may not see it any more.")
     return run
+
+
+@job("reports.forget", cron="40 3 * * *")
+def forget_runs(task: Task) -> dict[str, Any]:
+    """Remove runs past their day, with their files."""
+    with task.scope():
+        return {"removed": forget_expired(timezone.now(), most=1_000)}
 
 
 @job("reports.run")

@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.cache import cache
+from django.db import transaction
+from django.db.models import ProtectedError
 from django.utils import timezone
 
 from resellerkpi.core.artifacts import path_of
@@ -30,9 +32,18 @@ def sweep(task: Task) -> dict[str, Any]:
             finished_at=now,
             error="The worker stopped before the job was done; start it again.",
         )
-        expired = list(Artifact.objects.filter(expires_at__lt=now))
-        for artifact in expired:
-            path_of(artifact).unlink(missing_ok=True)
-        Artifact.objects.filter(pk__in=[a.pk for a in expired]).delete()
+        removed = sum(_remove(artifact) for artifact in Artifact.objects.filter(expires_at__lt=now))
         Job.objects.filter(kind="house.sweep", created_at__lt=now - timedelta(days=1)).delete()
-    return {"failed": len(dead), "removed": len(expired)}
+    return {"failed": len(dead), "removed": removed}
+
+
+def _remove(artifact: Artifact) -> bool:
+    """Remove an expired file; one that a row still needs stays until that row goes."""
+    path = path_of(artifact)
+    try:
+        with transaction.atomic():
+            artifact.delete()
+    except ProtectedError:
+        return False
+    path.unlink(missing_ok=True)
+    return True

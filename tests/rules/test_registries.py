@@ -1,0 +1,111 @@
+"""The parts that grow are declared once and whole: KPIs, reports, formats, lists, jobs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core import mail
+
+from billing.importing.book import BOOK_KINDS
+from billing.importing.formats import FORMATS
+from billing.importing.uploads import keep
+from kpis.kpi import KPIS
+from reports.mailing import ask
+from reports.registry import REPORTS
+from resellerkpi.core.jobs import HANDLERS, TIMETABLE, enqueue
+from resellerkpi.core.models import Job, TenantModel
+from resellerkpi.core.scope import enter
+from tests.rules.worked_world import MAPPING, NOW, Worked, worked_world
+
+SAMPLES = Path(__file__).resolve().parents[1] / "data" / "cdr"
+OWN_ROWS = {"core_job", "core_auditevent", "kpis_change"}
+
+Parameters = Callable[[Worked], dict[str, Any]]
+
+
+def call_file(worked: Worked) -> dict[str, Any]:
+    """Return the parameters of loading one more file of one call."""
+    number = worked.number.number
+    token, _ = keep([f"id,from,to,start,seconds,cost\n9,{number},+4412,2026-08-09 10:00:00,60,0\n".encode()])
+    carrier = worked.carrier
+    return {"token": token, "name": "x.csv", "carrier_id": carrier, "format_name": "", "mapping": MAPPING}
+
+
+def dealers(worked: Worked) -> dict[str, Any]:
+    """Return the parameters of loading one more dealer."""
+    token, _ = keep([b"code,name\nD9,Nine\n"])
+    return {"kind": "dealers", "token": token, "mapping": {}, "options": {}, "url": "/import/dealers/"}
+
+
+def mailing(worked: Worked) -> dict[str, Any]:
+    """Return the parameters of the mail that was asked for."""
+    asked = ask(
+        worked.report, to=["a@b.example"], formats=["csv"], names=["number", "gross"], note="", now=NOW
+    )
+    return dict(asked.params)
+
+
+#: kind -> its parameters in the worked house.
+JOBS: dict[str, Parameters] = {
+    "book.import": dealers,
+    "usage.import": call_file,
+    "usage.repair": lambda w: {"reasons": None, "identities": None},
+    "bills.produce": lambda w: {"run_id": w.run.pk},
+    "kpis.refresh": lambda w: {},
+    "reports.run": lambda w: {"run": str(w.report.pk)},
+    "reports.export": lambda w: {"run": str(w.report.pk), "kind": "xlsx"},
+    "reports.mail": mailing,
+    "usage.remove": lambda w: {"file_id": w.file.pk},
+    "house.sweep": lambda w: {},
+    "reports.forget": lambda w: {},
+}
+
+
+def test_every_job_kind_is_held_here() -> None:
+    assert set(HANDLERS.slugs()) == set(JOBS)
+    assert set(TIMETABLE) <= set(JOBS)
+    assert [h.__name__ for h in HANDLERS if not h.__doc__] == []
+
+
+def rows(worked: Worked) -> dict[str, int]:
+    """Count the house's rows per table."""
+    models = [m for m in apps.get_models() if issubclass(m, TenantModel) and m._meta.db_table not in OWN_ROWS]
+    with enter(worked.house.scope()):
+        return {m._meta.db_table: m._default_manager.count() for m in models}
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_a_job_run_twice_has_the_effect_of_once(tmp_path: Path, settings: Any) -> None:
+    settings.VAR_DIR = tmp_path
+    _, alpha, _ = worked_world(tmp_path)
+    for kind in JOBS:
+        with enter(alpha.house.scope()):
+            parameters = JOBS[kind](alpha)
+        assert run(kind, parameters, alpha) == Job.State.DONE, kind
+        once, sent = rows(alpha), len(mail.outbox)
+        run(kind, parameters, alpha)
+        assert (kind, rows(alpha), len(mail.outbox)) == (kind, once, sent)
+
+
+def run(kind: str, parameters: dict[str, Any], worked: Worked) -> str:
+    """Run one job to its end and return the state it ended in."""
+    with enter(worked.house.scope()):
+        row = enqueue(kind, parameters, title=kind)
+    with enter(worked.house.scope()):
+        return str(Job.objects.get(pk=row.pk).state)
+
+
+def test_every_format_has_a_sample() -> None:
+    assert {path.stem for path in SAMPLES.iterdir()} - {"mapped"} == set(FORMATS.slugs())
+
+
+def test_every_list_says_what_it_is_for_and_gives_an_example() -> None:
+    silent = [kind.slug for kind in BOOK_KINDS if not kind.purpose or not any(f.example for f in kind.fields)]
+    assert silent == []
+
+
+def test_every_kpi_and_report_says_what_it_is() -> None:
+    assert [k.slug for k in KPIS if not k.formula or not k.name or k.version < 1] == []
+    assert [r.slug for r in REPORTS if not r.__doc__ or not r.columns] == []
