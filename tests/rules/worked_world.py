@@ -6,6 +6,8 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from django.utils import timezone
+
 from billing.bills import bill, credit
 from billing.models import (
     BillingRun,
@@ -115,9 +117,11 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             lines={invoice.lines.order_by("position").first().pk: Decimal("1.00")},
         )
         report = run_report(
-            REPORTS.get("invoices"), {"on_or_after": ["2026-08-01"], "before": ["2026-10-01"]}, now=NOW
+            REPORTS.get("invoices"),
+            {"on_or_after": ["2026-08-01"], "before": ["2026-10-01"]},
+            now=timezone.now(),
         )
-        link, token = mint(report, now=NOW)
+        link, token = mint(report, now=timezone.now())
         return Worked(
             house=house,
             customer=house.customers[0],
