@@ -83,10 +83,14 @@ def draw(preset: Preset, frozen: Frozen, columns: Sequence[Column], *, days: int
     shown: Column = Date(name=x.name, label=x.title)
     if grain != "day":
         shown = Text(name=x.name, label="Month" if grain else x.title)
-        rows = [row | {x.name: _month(row[x.name]) if grain else x.display(row)} for row in rows]
+        rows = [row | {x.name: _month(row[x.name]) if grain else _word(x, row)} for row in rows]
     split = [Text(name=chart.series, label=_title(by_name, chart.series))] if chart.series else []
     money = [Text(name=currency, label="Currency")] if currency and chart.series != currency else []
     return Drawing(chart, rows, [shown, *split, *ys, *money], note)
+
+
+def _word(column: Column, row: Mapping[str, Any]) -> str:
+    return f"No {column.title.lower()}" if row[column.name] in (None, "") else column.display(row)
 
 
 def _month(day: date) -> str:
@@ -122,14 +126,16 @@ def _per_currency(chart: Chart, rows: list[dict[str, Any]], currency: str) -> Ch
 
 
 def _arranged(rows: list[dict[str, Any]], chart: Chart, *, dated: bool) -> tuple[list[dict[str, Any]], str]:
-    """Put dates in order; keep the largest of anything else."""
+    """Put dates in order; keep the largest of anything else, nothing of it that comes to 0."""
     if dated:
         kept = [row for row in rows if row[chart.x] is not None]
         return sorted(kept, key=lambda row: (row[chart.x], str(row.get(chart.series)))), ""
     sizes: dict[Any, D] = {}
     for row in rows:
         sizes[row[chart.x]] = sizes.get(row[chart.x], D(0)) + abs(D(row[chart.y[0]] or 0))
-    ranked = sorted(sizes, key=lambda x: (-sizes[x], str(x)))
+    ranked = sorted(
+        (x for x in sizes if sizes[x]) if any(sizes.values()) else sizes, key=lambda x: (-sizes[x], str(x))
+    )
     largest = {x: at for at, x in enumerate(ranked[:MOST_BARS])}
     kept = [row for row in rows if row[chart.x] in largest]
     kept.sort(key=lambda row: (largest[row[chart.x]], str(row.get(chart.series))))

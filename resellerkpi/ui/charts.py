@@ -19,7 +19,7 @@ def figure(chart: Chart, rows: Rows, columns: Sequence[Column]) -> dict[str, Any
     """Return {traces, unit, format, bars, stacked}: numbers as exact text, at most six series, the rest summed."""
     by_name = {c.name: c for c in columns}
     drawn = list(rows)
-    series = _split(chart, drawn) if chart.series else _fields(chart, drawn, by_name)
+    series = _split(chart, drawn, by_name) if chart.series else _fields(chart, drawn, by_name)
     series = _at_most(series)
     first = by_name.get(chart.y[0])
     return {
@@ -46,10 +46,13 @@ def _fields(
     ]
 
 
-def _split(chart: Chart, rows: list[Mapping[str, Any]]) -> list[tuple[str, Points]]:
+def _split(
+    chart: Chart, rows: list[Mapping[str, Any]], columns: Mapping[str, Column]
+) -> list[tuple[str, Points]]:
     found: dict[str, Points] = {}
+    absent = f"No {columns[chart.series].title.lower()}" if chart.series in columns else "None"
     for row in rows:
-        name = str(row.get(chart.series) or "None")
+        name = str(row.get(chart.series) or absent)
         found.setdefault(name, []).append((_x(row.get(chart.x)), row.get(chart.y[0])))
     return list(found.items())
 
