@@ -126,8 +126,9 @@ def _states(run: BillingRun) -> list[tuple[str, str, bool]]:
     """Return every state's label, the meaning of its colour, and whether the run stands there."""
     order = [state.value for state in State]
     at = order.index(run.state)
+    done = at + 1 if run.state == State.SENT else at
     return [
-        (State(value).label, "good" if place < at else "attention" if place == at else "plain", place == at)
+        (State(value).label, "good" if place < done else "attention" if place == at else "quiet", place == at)
         for place, value in enumerate(order)
     ]
 
@@ -153,7 +154,7 @@ def facts(run: BillingRun) -> Facts:
             ("Invoices dated", day(run.invoice_date)),
             ("Due", day(run.due_date) if run.due_date else "By each customer's terms"),
             ("Message on the bills", run.message or "None"),
-            ("Checked by", run.checked_by or "Nobody yet"),
+            ("Checked by", run.checked_by or ("Nobody yet" if run.state == State.DRAFT else "")),
             ("Errors accepted because", run.accepted_errors or "None accepted"),
             ("Produced", moment(run.billed_at, zone)),
             ("Confirmed", f"{moment(run.confirmed_at, zone)} {run.confirmed_by or ''}".strip()),
