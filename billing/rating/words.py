@@ -19,7 +19,7 @@ def amount_words(value: Decimal | Fraction | int, currency: str) -> str:
     least = places(currency) if currency else 2
     shown = next((n for n in range(least, MOST + 1) if (exact * 10**n).denominator == 1), None)
     number = figure(Decimal(exact.numerator) / Decimal(exact.denominator), MOST if shown is None else shown)
-    return f"{'about ' if shown is None else ''}{currency} {number}".replace("  ", " ").strip()
+    return f"{'about ' if shown is None else ''}{number} {currency}".strip()
 
 
 def band_words(rate: TariffRate) -> str:

@@ -57,14 +57,14 @@ class CallList(ListPage):
     order = ("-pk",)
     columns = (
         DateTime(name="started_at", label="Started", sortable=False),
-        Choice(name="service", choices=SERVICES, sortable=False),
+        Choice(name="service", choices=SERVICES, hidden=True, sortable=False),
         Text(name="customer", source="customer__name", url="customer", sortable=False),
         Code(name="billed_party", label="Number", sortable=False),
         Code(name="dialled", sortable=False),
         Text(name="destination", sortable=False),
         Minutes(name="duration", sortable=False),
         Choice(name="state", label="Outcome", choices=Call.State.choices, sortable=False),
-        Choice(name="reason", choices=Call.Reason.choices, sortable=False),
+        Choice(name="reason", choices=Call.Reason.choices, hidden=True, sortable=False),
         Money(name="retail", label="Price", decimals=4, needs=MONEY, sortable=False),
         Code(name="currency", needs=MONEY, sortable=False),
         Money(name="cost", currency="cost_currency", decimals=4, needs=WHOLESALE, sortable=False),

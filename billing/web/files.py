@@ -9,6 +9,7 @@ from django.urls import URLPattern, path, reverse
 
 from billing.importing.completeness import grid
 from billing.importing.counts import tally
+from billing.importing.formats import FORMATS
 from billing.models import Call, Carrier, CdrFile, CdrReject
 from resellerkpi.core.access import Capability
 from resellerkpi.core.audit import record
@@ -23,6 +24,7 @@ from resellerkpi.ui.views import DetailPage, ListPage, Page
 
 MONEY, WHOLESALE = Capability.VIEW_MONEY, Capability.VIEW_WHOLESALE
 LISTED, MOST_DOWNLOADED = 100, 100_000
+LAYOUTS = {known.name: known.label for known in FORMATS}
 
 
 class FileFilters(ScopedFilterSet):
@@ -137,7 +139,7 @@ class FilePage(DetailPage):
         """Return what the file is."""
         return [
             ("Carrier", file.carrier.name),
-            ("Layout", file.format),
+            ("Layout", LAYOUTS.get(file.format, "Columns matched by hand")),
             ("Size", f"{figure(file.size)} bytes"),
             ("Loaded", moment(file.loaded_at, self.reseller)),
             ("Loaded by", str(file.loaded_by) if file.loaded_by else ""),

@@ -58,22 +58,22 @@ def test_a_call_is_explained_from_line_to_price(world):
         "Tariff Gold applies: the customer has it since 1 Jan 2026.",
         "It has no rate of its own for this call and inherits that of Base.",
         "Its rate is found by prefix 447, the longest that +447700900123 begins with (UK mobile), in force from"
-        " 1 Jan 2026: GBP 0.10 a minute, first 30 s, then steps of 6 s, connection fee GBP 0.015.",
+        " 1 Jan 2026: 0.10 GBP a minute, first 30 s, then steps of 6 s, connection fee 0.015 GBP.",
         "61 s billed as 66 s: 30 then steps of 6.",
-        "66 s at GBP 0.10 a minute make GBP 0.11.",
-        "With the connection fee of GBP 0.015 that is GBP 0.125.",
-        "Rounded half up to 2 decimal places: GBP 0.13.",
-        "Price: GBP 0.13.",
+        "66 s at 0.10 GBP a minute make 0.11 GBP.",
+        "With the connection fee of 0.015 GBP that is 0.125 GBP.",
+        "Rounded half up to 2 decimal places: 0.13 GBP.",
+        "Price: 0.13 GBP.",
     )
     assert told.wholesale == (
-        "The supplier charges GBP 0.007.",
-        "GBP 0.001 of that is a surcharge.",
+        "The supplier charges 0.007 GBP.",
+        "0.001 GBP of that is a surcharge.",
         "Wholesale tariff Buy gives another figure to check by. Its rate is found by prefix 44, the longest that"
-        " +447700900123 begins with, in force from 1 Jan 2026: GBP 0.0054 a minute, by the second, at least GBP 0.001.",
+        " +447700900123 begins with, in force from 1 Jan 2026: 0.0054 GBP a minute, by the second, at least 0.001 GBP.",
         "61 s billed as 61 s: by the second.",
-        "61 s at GBP 0.0054 a minute make GBP 0.00549.",
-        "Rounded up to 3 decimal places: GBP 0.006.",
-        "Expected cost: GBP 0.006; the supplier charges GBP 0.001 more.",
+        "61 s at 0.0054 GBP a minute make 0.00549 GBP.",
+        "Rounded up to 3 decimal places: 0.006 GBP.",
+        "Expected cost: 0.006 GBP; the supplier charges 0.001 GBP more.",
     )
 
 
@@ -125,18 +125,18 @@ def test_allowances_and_data_of_the_month_are_told(world):
     assert why(world, dedupe_key=1).retail[-5:] == (
         "61 s billed as 120 s: in steps of 60.",
         "90 s of it came out of the allowance of PACK.",
-        "30 s at USD 0.03 a minute make USD 0.015.",
-        "Rounded half up to 2 decimal places: USD 0.02.",
-        "Price: USD 0.02.",
+        "30 s at 0.03 USD a minute make 0.015 USD.",
+        "Rounded half up to 2 decimal places: 0.02 USD.",
+        "Price: 0.02 USD.",
     )
     assert why(world, dedupe_key=2).retail[-2:] == (
         "The message came out of the allowance of PACK.",
-        "Price: USD 0.00.",
+        "Price: 0.00 USD.",
     )
     assert why(world, dedupe_key=5).retail[-2:] == (
         "Data is summed over the month and rounded up to whole units of 1024 MB: with this session 8,640 MB are to be"
         " paid, before it 640 MB, so it adds 8 units.",
-        "Price: USD 80.00.",
+        "Price: 80.00 USD.",
     )
     assert all(explain(call, world.reseller).amount == Fraction(call.retail) for call in Call.objects.all())
 
@@ -147,7 +147,7 @@ def test_a_price_that_no_longer_follows_from_the_rate_is_said(world):
     TariffRate.objects.filter(service="voice").update(price="0.05")
     assert (
         why(world).retail[-1]
-        == "The call holds USD 0.06; by the rate and allowances as they stand now it would be USD 0.10."
+        == "The call holds 0.06 USD; by the rate and allowances as they stand now it would be 0.10 USD."
     )
 
 
@@ -159,8 +159,8 @@ def test_markup_default_and_class_are_told(world):
     world.supply(chunk_of({**voice(61, "2026-03-10T10:00", 1), **MOBILE, **cost}))
     assert why(world).retail[-3:] == (
         "Tariff House applies: it is the default, because neither number nor customer has one of its own.",
-        "It has no rate for +447700900123; its markup of 25 % over the wholesale cost of GBP 0.10 makes GBP 0.125.",
-        "Price: GBP 0.125.",
+        "It has no rate for +447700900123; its markup of 25 % over the wholesale cost of 0.10 GBP makes 0.125 GBP.",
+        "Price: 0.125 GBP.",
     )
 
 
@@ -219,7 +219,7 @@ def test_every_price_of_the_engine_is_worked_out_again(world, rounding):
 
 
 def test_amounts_in_words_show_what_matters():
-    assert amount_words(Fraction(1, 8), "GBP") == "GBP 0.125"
-    assert amount_words(Fraction(1, 3), "GBP") == "about GBP 0.33333333"
-    assert amount_words(1234567, "JPY") == "JPY 1,234,567"
+    assert amount_words(Fraction(1, 8), "GBP") == "0.125 GBP"
+    assert amount_words(Fraction(1, 3), "GBP") == "about 0.33333333 GBP"
+    assert amount_words(1234567, "JPY") == "1,234,567 JPY"
     assert amount_words(Fraction(-5, 2), "GBP") == "GBP −2.50"

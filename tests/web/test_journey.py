@@ -174,8 +174,8 @@ def read_why(page: Page) -> None:
     why = " ".join(texts(page.get_by_role("main")))
     assert "Tariff Alpha Standard applies" in why
     assert "Its rate is found by prefix 447" in why
-    assert "180 s at GBP 0.15 a minute make GBP 0.45." in why
-    assert "Expected cost: GBP 0.09, as charged." in why  # 3 minutes at the wholesale 0.03
+    assert "180 s at 0.15 GBP a minute make 0.45 GBP." in why
+    assert "Expected cost: 0.09 GBP, as charged." in why  # 3 minutes at the wholesale 0.03
 
 
 def bill(page: Page) -> None:
