@@ -7,7 +7,7 @@ from resellerkpi.core.access import Capability
 
 METRIC = "marketing_spend"
 SPEND = Part(observations(METRIC), "r.value")
-UPLOAD = "Needs data: upload what sales and marketing cost (observations, metric marketing_spend)."
+UPLOAD = "Needs data: upload what sales and marketing cost."
 
 
 @kpi(

@@ -1,6 +1,6 @@
 """Points of a KPI as table rows and columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kpis.kpi import Kpi, Unit
@@ -41,10 +41,15 @@ def columns(kpi: Kpi, points: Sequence[Point], dimension: str) -> list[Column]:
     found.append(value_column(kpi))
     if kpi.is_ratio:
         found += [
-            Decimal(name="numerator", label="Numerator", decimals=2),
-            Decimal(name="denominator", label="Denominator", decimals=2),
+            Decimal(name="numerator", label="Divided", decimals=_decimals(p.numerator for p in points)),
+            Decimal(name="denominator", label="By", decimals=_decimals(p.denominator for p in points)),
         ]
     return [*found, Text(name="marks", label="Remarks")]
+
+
+def _decimals(parts: Iterable[Any]) -> int:
+    """Return 0 when every part is a whole number (a count), else 2."""
+    return 0 if all(part is None or part == int(part) for part in parts) else 2
 
 
 def row(point: Point, names: Mapping[str, str]) -> dict[str, Any]:
