@@ -222,4 +222,4 @@ def test_amounts_in_words_show_what_matters():
     assert amount_words(Fraction(1, 8), "GBP") == "0.125 GBP"
     assert amount_words(Fraction(1, 3), "GBP") == "about 0.33333333 GBP"
     assert amount_words(1234567, "JPY") == "1,234,567 JPY"
-    assert amount_words(Fraction(-5, 2), "GBP") == "GBP −2.50"
+    assert amount_words(Fraction(-5, 2), "GBP") == "−2.50 GBP"

@@ -155,7 +155,7 @@ def test_errors_come_in_repair_order_with_cost_and_a_hint(client: Client, world:
         page.index(label) for label in ("Unknown number", "Number not active", "No rate for the destination")
     ]
     assert order == sorted(order)
-    assert "2 calls, 1 distinct, cost at least 0.04" in page
+    assert "2 calls, 1 cause to repair, cost at least 0.04" in page
     assert "Alpha Customer" in page
     assert CANARY not in page
 
