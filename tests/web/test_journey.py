@@ -168,7 +168,7 @@ def repair(page: Page) -> None:
 def read_why(page: Page) -> None:
     """Open the repaired call and read why it costs what it costs."""
     go(page, "Calls")
-    assert [row[9] for row in cells(page, "Calls")] == ["0.4500", "0.2500", "0.5000", "0.3000"]
+    assert [row[7] for row in cells(page, "Calls")] == ["0.4500", "0.2500", "0.5000", "0.3000"]
     page.get_by_role("row", name=UNKNOWN).get_by_role("link").first.click()
     assert facts(page, "Outcome")["Customer"] == "Alpha Customer 2"
     why = " ".join(texts(page.get_by_role("main")))
