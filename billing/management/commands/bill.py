@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from billing.billrun.runs import RunRefused
 from billing.bills import UNTIL, bill, summary
 from billing.invoicing.issue import IssueRefused
 from resellerkpi.core.access import Role
+from resellerkpi.core.command import JsonCommand
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import BadPeriod, parse_month
 from resellerkpi.core.scope import Scope, enter
@@ -17,7 +18,7 @@ from resellerkpi.core.scope import Scope, enter
 ACCEPTED = "accepted by command"
 
 
-class Command(BaseCommand):
+class Command(JsonCommand):
     """Take the bill run of a month to a state; one that stands there already is only reported."""
 
     help = "Bill a month of a reseller and print the run's totals as one line of JSON."

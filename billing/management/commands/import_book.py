@@ -5,19 +5,20 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from billing.importing.book import BOOK_KINDS
 from billing.importing.refused import FileRefused
 from billing.importing.tables.mapping import Mapping
 from billing.pipeline_book import import_book
+from resellerkpi.core.command import JsonCommand
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import local_day
 from resellerkpi.core.scope import Scope, enter
 
 
-class Command(BaseCommand):
+class Command(JsonCommand):
     """Take one file through the import of its kind and print what came of it as JSON."""
 
     help = "Loads a CSV or XLSX list; of a refused file nothing is loaded. Kinds: " + ", ".join(

@@ -6,18 +6,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from billing.importing.decks.deck import DeckOptions, import_deck
 from billing.importing.refused import FileRefused
 from billing.importing.tables.mapping import Mapping
+from resellerkpi.core.command import JsonCommand
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import local_day
 from resellerkpi.core.scope import Scope, enter
 
 
-class Command(BaseCommand):
+class Command(JsonCommand):
     """Take one deck into its tariff and print what came of it as JSON."""
 
     help = "Loads a CSV or XLSX rate deck into a tariff, which is made when there is none of the name."

@@ -4,7 +4,7 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from kpis.facts import months_between
@@ -12,12 +12,13 @@ from kpis.kpi import KPIS, Kpi
 from kpis.reading import live
 from kpis.words import plain
 from resellerkpi.core.access import Role
+from resellerkpi.core.command import JsonCommand
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import BadPeriod, parse_month
 from resellerkpi.core.scope import Scope, current, enter
 
 
-class Command(BaseCommand):
+class Command(JsonCommand):
     """Print KPIs computed from billing's tables, month by month; months are given by name and both are included."""
 
     help = "Print KPIs by month. A percentage is given as a ratio: 0.05 is 5 %."

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from reports.registry import REPORTS
@@ -16,11 +16,12 @@ from reports.render import FORMATS, Showing, export, filename, total_as_json
 from reports.report import Report
 from reports.run import BadQuery, NotAllowed, run
 from resellerkpi.core.artifacts import path_of, sha256
+from resellerkpi.core.command import JsonCommand
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.scope import Scope, enter
 
 
-class Command(BaseCommand):
+class Command(JsonCommand):
     """`report SLUG --reseller CODE [name=value...] --as csv|xlsx|json [-o FILE]`, or `report --list`."""
 
     help = "Run a report and write it as CSV, XLSX or JSON; the last line on stdout is one JSON object."
