@@ -1,12 +1,15 @@
 """The dated events of a customer's status as an import gives them, checked against those in the book."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from django.db.models import F, OuterRef, QuerySet, Subquery
+
 from billing.importing.tables.kind import Row, Work, last_days
 from billing.importing.tables.staging import upsert
-from billing.models import Customer, CustomerEvent
+from billing.models import Customer, CustomerEvent, Feature, NumberAssignment
 
 _STATUS = Customer.Status
 _DATES = (
@@ -129,3 +132,23 @@ def load_events(rows: list[Row], work: Work) -> None:
         reseller_id=work.reseller.pk,
         update=False,
     )
+    end_services(ids.values())
+
+
+def end_services(customers: Iterable[int]) -> None:
+    """End what is open of customers that have left, numbers and features, on the first day without service.
+
+    What the carriers supply stays as it is: they charge until they are told.
+    """
+    wanted = set(customers)
+    last = CustomerEvent.objects.filter(customer_id=OuterRef("customer_id")).order_by("-date")
+    day = Subquery(last.values("date")[:1])
+    services: tuple[QuerySet[NumberAssignment] | QuerySet[Feature], ...] = (
+        NumberAssignment.objects.filter(customer_id__in=wanted),
+        Feature.objects.filter(customer_id__in=wanted),
+    )
+    for held in services:
+        left = held.filter(end_date=None).annotate(
+            last_status=Subquery(last.values("status")[:1]), left_on=day
+        )
+        left.filter(last_status=_STATUS.CEASED, start_date__lt=F("left_on")).update(end_date=day)

@@ -230,6 +230,26 @@ def test_a_later_cease_is_added_and_a_moved_start_refused(full: Book) -> None:
 
 
 @pytest.mark.parametrize(
+    "order", [("customers", "numbers", "features"), ("numbers", "features", "customers")]
+)
+def test_what_is_open_ends_when_the_customer_leaves(full: Book, order: tuple[str, ...]) -> None:
+    texts = {
+        "customers": "code,name,last day\nA1,One,2026-03-15\n",
+        "numbers": "number,customer,start_date,carrier\n5001,A1,2025-01-01,CARR\n5002,A2,2025-01-01,\n",
+        "features": "customer,feature_type,start_date\nA1,REC,2025-01-01\nA2,REC,2025-01-01\n",
+    }
+    for kind in (*order, *order):
+        full.load(kind, texts[kind])
+    left = date(2026, 3, 16)
+    held = NumberAssignment.objects.filter(number__number__startswith="500").order_by("number__number")
+    assert list(held.values_list("customer__code", "end_date")) == [("A1", left), ("A2", None)]
+    assert NumberAssignment.objects.get(number__number="+442079460001").end_date == left
+    had = Feature.objects.order_by("customer__code").values_list("customer__code", "end_date")
+    assert list(had) == [("A1", left), ("A2", None)]
+    assert Supply.objects.get(number__number="5001").end_date is None
+
+
+@pytest.mark.parametrize(
     ("line", "error"),
     [
         ("X,Name,active,,", "Say since when the customer is active."),

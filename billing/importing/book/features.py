@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
+from billing.importing.statuses import end_services
 from billing.importing.tables.fields import Field, day, exact, flag, text, whole
 from billing.importing.tables.kind import Counts, Kind, Row, Work, last_days
 from billing.importing.tables.numbers import number
@@ -89,6 +90,7 @@ def load(rows: list[Row], work: Work) -> Counts:
     )
     changed = [row["feature"] for row in rows if row["feature"] is not None and _take_over(row)]
     Feature.objects.bulk_update(changed, ["end_date", *_OTHERS], batch_size=1000)
+    end_services(row["customer_id"] for row in rows)
     return Counts(new=len(made), changed=len(changed), unchanged=len(rows) - len(made) - len(changed))
 
 

@@ -1,6 +1,7 @@
 """Import of numbers with their customers over dates, their other identities and their carrier."""
 
 from billing.importing.ranges import Held, check_ranges
+from billing.importing.statuses import end_services
 from billing.importing.tables.fields import Field, choice, day, exact, tags, text
 from billing.importing.tables.kind import Counts, Kind, Row, Work, last_days
 from billing.importing.tables.numbers import number, type_of
@@ -109,6 +110,7 @@ def _load_dated(rows: list[Row], ids: dict[str, int], house: int) -> None:
     ]
     upsert(NumberAssignment, assignments, key=("number_id", "customer_id", "start_date"), reseller_id=house)
     upsert(Supply, supplies, key=("number_id", "carrier_id", "start_date"), reseller_id=house)
+    end_services(row["customer_id"] for row in assignments)
 
 
 KIND = Kind(
