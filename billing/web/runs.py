@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
@@ -57,13 +58,14 @@ class RunList(ListPage):
 
     def queryset(self) -> QuerySet[Any]:
         """Return the runs with what they come to in the reseller's own currency."""
-        mine = Invoice.objects.filter(run=OuterRef("pk"), currency=OuterRef("reseller__currency")).order_by()
+        every = Invoice.objects.filter(run=OuterRef("pk")).order_by()
+        mine = every.filter(currency=OuterRef("reseller__currency"))
         skipped = NotProduced.objects.filter(run=OuterRef("pk")).order_by().values("run")
         return BillingRun.objects.annotate(
             own_net=Subquery(mine.values("run").annotate(sum=Sum("net")).values("sum")),
             own_gross=Subquery(mine.values("run").annotate(sum=Sum("gross")).values("sum")),
             skipped=Subquery(skipped.annotate(count=Count("pk")).values("count")),
-            bills=Count("invoices"),
+            bills=Coalesce(Subquery(every.values("run").annotate(count=Count("pk")).values("count")), 0),
         )
 
     def actions(self) -> Sequence[Action]:
