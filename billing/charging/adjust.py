@@ -31,6 +31,8 @@ def add_charge(
         raise ChargeRefused("An amount of zero is nothing to charge.")
     if amount < 0:
         raise ChargeRefused("Give the amount without a minus; say that it is a credit instead.")
+    if on == date.max:
+        raise ChargeRefused("This day is too far in the future.")
     hold_money(customer.reseller_id)
     signed = quantise(-amount if kind == ChargeKind.CREDIT else amount, customer.currency)
     charge, made = Charge.objects.get_or_create(
