@@ -21,7 +21,6 @@ from kpis.kpi import KPIS, Kpi
 from kpis.models import CustomerFact, FeatureFact, Fill, MoneyFact, NumberFact, Snapshot
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import add_months, local_day
-from resellerkpi.core.scope import Scope, enter
 
 LOCK = 7305
 LONGEST = 120
@@ -145,12 +144,3 @@ def read(
     for slug, dimension, key, month, currency, top, bottom in rows:
         figures[slug][Cell(dimension, key, month, currency)] = (top, bottom)
     return figures
-
-
-def refresh_all(now: datetime, *, full: bool = False) -> dict[str, Refreshed]:
-    """Refresh every reseller, each in its own scope and transaction; return what was done by reseller code."""
-    done: dict[str, Refreshed] = {}
-    for reseller in Reseller.objects.order_by("pk"):
-        with enter(Scope.of(reseller.pk, why="kpis.refresh")):
-            done[reseller.code] = refresh(reseller, now=now, full=full)
-    return done

@@ -104,10 +104,6 @@ class CustomerPlan:
     numbers: list[NumberPlan] = field(default_factory=list)
     features: list[FeaturePlanned] = field(default_factory=list)
 
-    def lives_at(self, day: date) -> bool:
-        """Say whether the customer is one on a day."""
-        return self.start <= day and (self.end is None or day < self.end)
-
     def change_number(self, index: int, **changes: object) -> None:
         """Replace fields of one planned number."""
         self.numbers[index] = replace(self.numbers[index], **changes)  # type: ignore[arg-type]

@@ -6,7 +6,6 @@ from typing import Any
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.http import urlencode
 
 from billing.models import Call, CdrFile
 from billing.models.watermarks import covering
@@ -179,11 +178,6 @@ class CallPage(DetailPage):
                 str(invoice) if invoice else "Not billed yet" if call.state in ("rated", "zero") else "",
             ),
         ]
-
-
-def calls_address(**filters: str) -> str:
-    """Return the address of the list with filters."""
-    return f"{reverse('call-list')}?{urlencode(filters)}"
 
 
 urls: list[URLPattern] = [

@@ -79,11 +79,6 @@ def current() -> Scope:
     return scope
 
 
-def current_or_none() -> Scope | None:
-    """Return the scope in force or None."""
-    return _current.get()
-
-
 @contextmanager
 def enter(scope: Scope, *, using: str = "default") -> Iterator[Scope]:
     """Open a transaction in which only the scope's resellers exist; nested scopes restore the outer one."""
