@@ -142,8 +142,8 @@ class CallPage(DetailPage):
         return panels
 
     def record(self, call: Call) -> list[tuple[Any, ...]]:
-        """Return what the supplier recorded."""
-        return [
+        """Return what the supplier recorded; who supplied it only for those who keep the book."""
+        found: list[tuple[Any, ...]] = [
             ("Started", moment(call.started_at, self.reseller)),
             ("Caller's number", call.cli),
             ("Dialled", call.dialled),
@@ -151,6 +151,11 @@ class CallPage(DetailPage):
             ("Answered", "Yes" if call.answered else "No"),
             ("Duration", minutes(call.duration) if call.service == "voice" else ""),
             ("Volume", f"{figure(call.volume, 3)} MB" if call.volume else ""),
+        ]
+        if not self.scope.can(Capability.EDIT_BOOK):
+            return found
+        return [
+            *found,
             ("Charge code", call.charge_code),
             ("Time band in the file", call.band),
             ("Supplier's reference", call.uid),

@@ -91,7 +91,7 @@ REJECTS: tuple[Column, ...] = (
     Int(name="line", label="Line"),
     Choice(name="outcome", choices=CdrReject.Outcome.choices),
     Text(name="reason"),
-    Text(name="raw", label="As supplied"),
+    Text(name="raw", label="As supplied", needs=WHOLESALE),
 )
 
 
@@ -111,7 +111,7 @@ class FilePage(DetailPage):
     def actions(self) -> Sequence[Action]:
         """Offer the error rows and removal."""
         found = []
-        if self.object.rejects:
+        if self.object.rejects and self.scope.can(Capability.IMPORT):
             found.append(Action("Download error rows", reverse("cdr-file-errors", args=[self.object.pk])))
         if self.scope.can(Capability.IMPORT):
             found.append(Action("Remove this file", reverse("cdr-file-remove", args=[self.object.pk])))
@@ -172,12 +172,12 @@ def outcome_facts(file: CdrFile) -> list[tuple[str, str]]:
 class FileErrors(Page):
     """The rows that could not be read, under the file's own heading: mend them and supply the file."""
 
-    capability = Capability.VIEW_USAGE
+    capability = Capability.IMPORT
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer with the rows as they were supplied."""
         file = CdrFile.objects.filter(pk=kwargs["pk"]).first()
-        if file is None or self.scope.dealer_id or self.scope.customer_id:
+        if file is None:
             raise Http404
         rows = CdrReject.objects.filter(file=file, outcome=CdrReject.Outcome.ERROR).order_by("line", "pk")
         lines = list(rows.values_list("raw", flat=True)[:MOST_DOWNLOADED])

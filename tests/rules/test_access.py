@@ -44,7 +44,7 @@ PAGES: dict[str, tuple[C | None, Arguments, int]] = {
     "cdr-completeness": (C.VIEW_USAGE, NONE, 200),
     "cdr-upload": (C.IMPORT, NONE, 200),
     "cdr-file": (C.VIEW_USAGE, pk("file"), 200),
-    "cdr-file-errors": (C.VIEW_USAGE, pk("file"), 200),
+    "cdr-file-errors": (C.IMPORT, pk("file"), 200),
     "cdr-file-remove": (C.IMPORT, pk("file"), 200),
     "customer-list": (C.VIEW_BOOK, NONE, 200),
     "customer-add": (C.EDIT_BOOK, NONE, 200),
@@ -133,7 +133,6 @@ ELSEWHERE = {
 DEALER_FINDS = {
     "run": (404, "a run is of the whole house"),
     "cdr-file": (404, "a carrier's file holds calls of every customer"),
-    "cdr-file-errors": (404, "a carrier's file holds calls of every customer"),
     "job": (404, "a dealer sees the jobs it started"),
     "run-result": (404, "a run is made for its maker's rights"),
     "run-export": (404, "a run is made for its maker's rights"),

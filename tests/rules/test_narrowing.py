@@ -1,6 +1,7 @@
 """What a person may not read or do on a page that it may open."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -9,9 +10,10 @@ from django.urls import reverse
 from resellerkpi.core.models import Job, Membership, User
 from resellerkpi.core.scope import enter
 from tests.rules.test_access import client_of
+from tests.rules.worked_world import worked_world
 from tests.world import World, make_world
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("committed_db")
 
 
 @pytest.fixture
@@ -91,3 +93,11 @@ def test_a_form_takes_no_row_of_another_house(world: World) -> None:
     with enter(world.alpha.scope()):
         customer.refresh_from_db()
     assert (customer.name, customer.reseller_id) == ("Alpha Customer 1", world.alpha.reseller.pk)
+
+
+def test_who_supplied_a_call_is_for_those_who_keep_the_book(tmp_path: Path) -> None:
+    world, alpha, _ = worked_world(tmp_path)
+    where = reverse("call", args=[alpha.call.pk])
+    shown = {who.email: client_of(who).get(where).content.decode() for who in (world.ana, world.dee)}
+    found = {email: "Alpha Carrier" in page or "Alpha.csv" in page for email, page in shown.items()}
+    assert found == {"ana@alpha.example": True, "dee@alpha.example": False}
