@@ -90,6 +90,8 @@ def enter(scope: Scope, *, using: str = "default") -> Iterator[Scope]:
             yield scope
         finally:
             _current.reset(token)
+        if connections[using].needs_rollback:
+            return
         if outer is not None:
             _tell_database(outer, using)
         elif connections[using].savepoint_ids:

@@ -57,3 +57,12 @@ def test_a_row_cannot_be_written_into_another_house() -> None:
     alpha, beta = two_houses()
     with enter(Scope.of(alpha.pk)), pytest.raises(DatabaseError), transaction.atomic():
         Customer.objects.create(reseller=beta, code="X", name="intruder")
+
+
+def test_leaving_a_broken_transaction_does_not_hide_what_broke_it() -> None:
+    alpha, beta = two_houses()
+    with enter(Scope.of(alpha.pk)):
+        with enter(Scope.of(beta.pk)):
+            transaction.set_rollback(True)
+        transaction.set_rollback(False)
+        assert Customer.objects.get().name == "alpha customer"
