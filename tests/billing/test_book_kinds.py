@@ -440,3 +440,9 @@ def test_observations_are_corrected(book: Book) -> None:
     assert book.good("observations", text.format("120")) == (0, 1, 0)
     assert book.good("observations", text.format("120")) == (0, 0, 1)
     assert Observation.objects.get().value == Decimal(120)
+
+
+@pytest.mark.parametrize("heading", ["Reversed on", "reversal date", "Returned"])
+def test_the_day_of_a_reversal_is_found_by_its_usual_headings(full: Book, heading: str) -> None:
+    full.good("payments", f"account,date,amount,reference,{heading}\nA1,2026-04-05,30.00,PX1,2026-05-20\n")
+    assert Payment.objects.get(reference="PX1").reversed_date == date(2026, 5, 20)

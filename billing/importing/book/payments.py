@@ -43,7 +43,7 @@ KIND = Kind(
         Field(name="invoice", parse=text(40), aliases=("invoice number", "settles"), example="INV-000123",
               help="The invoice it settles; else the oldest due."),
         Field(name="is_refill", parse=flag, aliases=("refill", "prepayment"), example="no"),
-        Field(name="reversed_date", parse=day, aliases=("reversed", "returned"), example=""),
+        Field(name="reversed_date", parse=day, aliases=("reversed", "reversed on", "reversal date", "returned", "returned on"), example=""),
         Field(name="reversal_code", parse=text(8), aliases=("reason code",), example="",
               help="The scheme's reason code, such as 0 for refer to payer."),
         Field(name="presentation", parse=whole(1, 9), example="", help="1 for the first attempt to collect."),
