@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from django.db.models import F, OuterRef, Subquery
+
 from billing.models import Allocation, Invoice, LedgerEntry, Payment, PaymentAttempt
 from billing.models.locks import hold_money
 from billing.receivables.allocate import allocate_oldest_first
@@ -58,13 +60,14 @@ class PaymentRow:
 
 @dataclass(slots=True)
 class Recorded:
-    """How many rows were recorded, how many were there already, how many allocations were made, and the
-    invoice numbers named that the customer does not have.
+    """How many rows were recorded, were there already (of these reversed now), how many allocations were made,
+    and the invoice numbers named that the customer does not have.
     """
 
     payments: int = 0
     attempts: int = 0
     skipped: int = 0
+    reversed: int = 0
     allocations: int = 0
     unknown_invoices: list[str] = field(default_factory=list)
 
@@ -88,6 +91,7 @@ def record_payments(reseller: Reseller, rows: Sequence[PaymentRow]) -> Recorded:
     for row in rows:
         _check(row)
     done = Recorded()
+    reversed_now = _reverse_known(rows)
     fresh = list(_not_yet_there(rows, done))
     invoices = _named_invoices({row.invoice_number for row in fresh if row.invoice_number})
     done.unknown_invoices = sorted(
@@ -100,7 +104,8 @@ def record_payments(reseller: Reseller, rows: Sequence[PaymentRow]) -> Recorded:
     done.payments = len(received)
     done.attempts = _record_attempts(reseller, fresh, received, invoices)
     done.allocations = _settle_named(reseller, received, invoices)
-    payers = sorted({payment.customer_id for _, payment in received})
+    done.reversed = len(reversed_now)
+    payers = sorted({p.customer_id for p in [*reversed_now, *(payment for _, payment in received)]})
     done.allocations += allocate_oldest_first(reseller, customer_ids=payers)
     return done
 
@@ -114,19 +119,45 @@ def reverse_payment(reseller: Reseller, payment_id: int, *, date: date, code: st
     if date < payment.received_date:
         raise PaymentRefused("A payment cannot be reversed before the day it was received.")
     payment.reversed_date, payment.reversal_code = date, code.strip().upper()
-    payment.save(update_fields=["reversed_date", "reversal_code"])
-    active = Allocation.objects.filter(payment=payment, ended_date__isnull=True)
-    active.filter(date__gt=date).delete()
-    active.update(ended_date=date)
-    PaymentAttempt.objects.filter(payment=payment).update(
-        outcome=PaymentAttempt.Outcome.FAILED, outcome_date=date, reason_code=payment.reversal_code
-    )
-    LedgerEntry.objects.bulk_create(
-        entry for entry in ledger_entries(payment) if entry.kind == LedgerEntry.Kind.REVERSAL
-    )
+    _take_back([payment])
     allocate_oldest_first(reseller, customer_ids=[payment.customer_id])
     record("payment.reversed", payment, date=date, code=payment.reversal_code)
     return payment
+
+
+def _take_back(payments: Sequence[Payment]) -> None:
+    """Write reversals: what the payments settled is open again from then, and the ledger says so."""
+    Payment.objects.bulk_update(payments, ["reversed_date", "reversal_code"], batch_size=BATCH)
+    mine = Payment.objects.filter(pk=OuterRef("payment_id"))
+    active = Allocation.objects.filter(payment__in=[p.pk for p in payments], ended_date__isnull=True)
+    active.filter(date__gt=F("payment__reversed_date")).delete()
+    active.update(ended_date=Subquery(mine.values("reversed_date")[:1]))
+    PaymentAttempt.objects.filter(payment__in=[p.pk for p in payments]).update(
+        outcome=PaymentAttempt.Outcome.FAILED,
+        outcome_date=Subquery(mine.values("reversed_date")[:1]),
+        reason_code=Subquery(mine.values("reversal_code")[:1]),
+    )
+    entries = [entry for payment in payments for entry in ledger_entries(payment)]
+    LedgerEntry.objects.bulk_create(
+        [entry for entry in entries if entry.kind == LedgerEntry.Kind.REVERSAL], batch_size=BATCH
+    )
+
+
+def _reverse_known(rows: Sequence[PaymentRow]) -> list[Payment]:
+    """Reverse payments that are in the book already and of which the rows now say that they came back."""
+    wanted = {row.key: row for row in rows if row.reference and row.reversed_date}
+    if not wanted:
+        return []
+    standing = Payment.objects.select_for_update().filter(
+        reference__in={row.reference for row in wanted.values()}, reversed_date__isnull=True
+    )
+    found = [p for p in standing if (p.customer_id, p.reference, p.received_date, p.amount) in wanted]
+    for payment in found:
+        row = wanted[payment.customer_id, payment.reference, payment.received_date, payment.amount]
+        payment.reversed_date, payment.reversal_code = row.reversed_date, row.reversal_code.strip().upper()
+    if found:
+        _take_back(found)
+    return found
 
 
 def ledger_entries(payment: Payment) -> Iterator[LedgerEntry]:

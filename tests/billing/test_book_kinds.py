@@ -203,7 +203,7 @@ def test_customers_with_their_events(full: Book) -> None:
         "active",
         ["a", "b"],
         "EAST",
-        True,
+        False,
     )
     assert (left.status, left.parent, lead.status) == ("ceased", first, "prospect")
     events = list(

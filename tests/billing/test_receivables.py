@@ -1,6 +1,7 @@
 """Payments, opening invoices, allocation and reversal."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -85,6 +86,20 @@ def test_a_reversal_opens_the_invoice_again_at_its_day(house: Reseller) -> None:
     record_payments(house, [paid(ann, "2026-01-12", "50")])
     assert open_of("2026-01-14") == {}, "later money settles it from the day it was open again"
     assert open_of("2026-01-13") == {}
+
+
+def test_a_reversal_in_a_later_file_takes_back_the_payment_in_the_book(house: Reseller) -> None:
+    ann = make_customer(house, "ANN")
+    owe(ann, ("I1", "2026-01-01", "2026-01-15", "50"))
+    row = paid(ann, "2026-01-10", "50", reference="P1", invoice_number="I1", presentation=1)
+    record_payments(house, [row])
+    later = replace(row, reversed_date=day("2026-01-14"), reversal_code="0")
+    for reversed_now in (1, 0):
+        done = record_payments(house, [later])
+        assert (done.payments, done.skipped, done.reversed) == (0, 1, reversed_now)
+        assert (open_of("2026-01-13"), open_of("2026-01-14")) == ({}, {"I1": D("50.00")})
+        assert balances(day("2026-01-14")) == {(ann.pk, "GBP"): D("50.00")}
+    assert PaymentAttempt.objects.get().outcome == "failed"
 
 
 def test_a_reversal_is_refused_twice_and_before_the_payment(house: Reseller) -> None:

@@ -37,7 +37,7 @@ def load(rows: list[Row], work: Work) -> Counts:
         value = {name: row.get(name) for name in _COLUMNS}
         if row["code"] not in existing:
             value |= {name: default for name, default in defaults.items() if value[name] is None}
-            value["imported"] = True if value["imported"] is None else value["imported"]
+            value["imported"] = bool(value["imported"])
         values.append(value)
     counts = upsert(Customer, values, key=("code",), reseller_id=house.pk)
     load_events(rows, work)
@@ -122,6 +122,7 @@ KIND = Kind(
         Field(name="on_hold", parse=flag, example="no", help="No bills are made while on hold."),
         Field(name="itemised_by_email", parse=flag, example="yes", help="Consent to itemised bills by e-mail."),
         Field(name="is_test", parse=flag, label="Test account", example="no", help="Test accounts are in no KPI."),
-        Field(name="imported", parse=flag, example="yes", help="Moved in from another system; yes when empty."),
+        Field(name="imported", parse=flag, example="no",
+              help="Moved in from another system, so never counted as new; no when empty."),
     ),
 )  # fmt: skip
