@@ -4,7 +4,7 @@ import threading
 from typing import Any
 
 import structlog
-from celery import shared_task
+from celery import current_app, shared_task
 from django.core.cache import cache
 from django.utils import timezone
 
@@ -38,7 +38,10 @@ def run_job(*, job_id: str = "", reseller_id: int = 0, kind: str = "", **kwargs:
     house = Scope.of(reseller_id, why="job bookkeeping")
     with enter(house):
         row = Job.objects.select_for_update().filter(pk=job_id).first()
-        if row is None or row.is_final or _alive(job_id):
+        if row is None or row.is_final:
+            return
+        if _alive(job_id):
+            _look_again(job_id, reseller_id)
             return
         row.state, row.started_at = Job.State.RUNNING, timezone.now()
         row.save(update_fields=["state", "started_at"])
@@ -87,6 +90,12 @@ def _finish(row: Job, house: Scope, ending: dict[str, Any]) -> None:
 
 def _alive(job_id: str) -> bool:
     return bool(cache.get(f"job:{job_id}:beat"))
+
+
+def _look_again(job_id: str, reseller_id: int) -> None:
+    """Come back when the heartbeat of a worker that may have been killed has run out."""
+    arguments = {"job_id": job_id, "reseller_id": reseller_id}
+    current_app.tasks[TASK].apply_async(kwargs=arguments, countdown=5 * HEARTBEAT)
 
 
 def _beat(job_id: str) -> threading.Event:

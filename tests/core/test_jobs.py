@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import pytest
 from celery import current_app
+from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
@@ -153,3 +154,26 @@ def test_a_sweep_fails_jobs_whose_worker_died_and_removes_old_files(house: Resel
     assert result == {"failed": 1, "removed": 1}
     assert end(house, str(dead.pk)).state == Job.State.FAILED
     assert not place.exists()
+
+
+def test_a_job_of_a_killed_worker_is_taken_up_when_its_heartbeat_has_run_out(
+    house: Reseller, kind: str
+) -> None:
+    with enter(Scope.of(house.pk)):
+        row = Job.objects.create(
+            reseller=house,
+            kind=kind,
+            title="x",
+            params={"code": "D1"},
+            scope={"reseller_ids": [house.pk], "role": "owner"},
+            state=Job.State.RUNNING,
+        )
+    beat = f"job:{row.pk}:beat"
+    cache.set(beat, True)
+    with patch.object(current_app.tasks[TASK], "apply_async") as again:
+        run_job(job_id=str(row.pk), reseller_id=house.pk)
+    assert again.call_args.kwargs["kwargs"] == {"job_id": str(row.pk), "reseller_id": house.pk}
+    assert end(house, str(row.pk)).state == Job.State.RUNNING
+    cache.delete(beat)
+    run_job(job_id=str(row.pk), reseller_id=house.pk)
+    assert end(house, str(row.pk)).state == Job.State.DONE
