@@ -16,12 +16,12 @@ from django.db import connection, connections
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resellerkpi.settings")
 django.setup()
 
-from billing.billrun.runs import check_run, prepare_run  # noqa: E402 - Django first
-from billing.bills import produce, summary  # noqa: E402
-from billing.models import BillingRun, RatingBatch  # noqa: E402
-from resellerkpi.core.models import Reseller  # noqa: E402
-from resellerkpi.core.periods import parse_month  # noqa: E402
-from resellerkpi.core.scope import Scope, enter  # noqa: E402
+from billing.billrun.runs import check_run, prepare_run
+from billing.bills import produce, summary
+from billing.models import BillingRun, RatingBatch
+from resellerkpi.core.models import Reseller
+from resellerkpi.core.periods import parse_month
+from resellerkpi.core.scope import Scope, enter
 
 CALLS = int(os.environ.get("BENCH_CALLS", "2000000"))
 CUSTOMERS, NUMBERS = 10_000, 20_000

@@ -14,9 +14,9 @@ import pandas as pd
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resellerkpi.settings")
 django.setup()
 
-from billing.rating.bands import standard_bands  # noqa: E402  after Django is set up
-from billing.rating.book import RatingBook  # noqa: E402
-from billing.rating.book_rows import (  # noqa: E402
+from billing.rating.bands import standard_bands
+from billing.rating.book import RatingBook
+from billing.rating.book_rows import (
     AssignmentRow,
     BookRows,
     ChoiceRow,
@@ -24,8 +24,8 @@ from billing.rating.book_rows import (  # noqa: E402
     RateRow,
     TariffRow,
 )
-from billing.rating.dated import FOREVER  # noqa: E402
-from billing.rating.rate import rate_calls  # noqa: E402
+from billing.rating.dated import FOREVER
+from billing.rating.rate import rate_calls
 
 CALLS = 1_000_000
 CHUNK = 200_000

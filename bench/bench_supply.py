@@ -22,11 +22,11 @@ from django.db import connections
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resellerkpi.settings")
 django.setup()
 
-from billing.importing.formats.uk_standard import HEADINGS  # noqa: E402 - Django first
-from billing.models import Carrier, CdrFile  # noqa: E402
-from billing.pipeline import import_cdrs  # noqa: E402
-from resellerkpi.core.models import Reseller  # noqa: E402
-from resellerkpi.core.scope import Scope, enter  # noqa: E402
+from billing.importing.formats.uk_standard import HEADINGS
+from billing.models import Carrier, CdrFile
+from billing.pipeline import import_cdrs
+from resellerkpi.core.models import Reseller
+from resellerkpi.core.scope import Scope, enter
 
 CALLS = int(os.environ.get("BENCH_CALLS", "2000000"))
 NUMBERS, CUSTOMERS, PREFIXES = 20_000, 10_000, 20_000
