@@ -84,6 +84,8 @@ def enqueue_for_everyone(kind: str) -> None:
 def _finish(row: Job, house: Scope, ending: dict[str, Any]) -> None:
     latest = cache.get(f"job:{row.pk}") or {}
     counts = {k: latest[k] for k in ("done", "total", "message") if k in latest}
+    if ending["state"] == Job.State.DONE and "total" in counts:
+        counts["done"] = counts["total"]
     with enter(house):
         Job.objects.filter(pk=row.pk).update(finished_at=timezone.now(), **counts, **ending)
 

@@ -52,7 +52,6 @@ def kind() -> Iterator[str]:
         task.progress(1, 2, "half way")
         with task.scope() as scope:
             Dealer.objects.get_or_create(reseller_id=scope.reseller_id, code=code, defaults={"name": code})
-        task.progress(2, 2)
         return {"code": code}
 
     yield "test.add"
