@@ -5,7 +5,9 @@ from billing.models.catalogue import (
     FeatureImplication,
     FeaturePrice,
     FeatureType,
+    PriceUplift,
     Tariff,
+    TariffMarkup,
     TariffRate,
     TimeBand,
 )
@@ -33,6 +35,7 @@ from billing.models.services import (
     Supply,
     TariffAssignment,
 )
+from billing.models.supplier import CarrierCharge, CarrierInvoice
 from billing.models.usage import Call, CdrFile, CdrReject, ChangedDay, RatingBatch, SourceMapping
 
 __all__ = [
@@ -41,6 +44,8 @@ __all__ = [
     "Bundle",
     "Call",
     "Carrier",
+    "CarrierCharge",
+    "CarrierInvoice",
     "CdrFile",
     "CdrReject",
     "ChangedDay",
@@ -71,11 +76,13 @@ __all__ = [
     "Observation",
     "Payment",
     "PaymentAttempt",
+    "PriceUplift",
     "RatingBatch",
     "SourceMapping",
     "Supply",
     "Tariff",
     "TariffAssignment",
+    "TariffMarkup",
     "TariffRate",
     "TimeBand",
 ]

@@ -3,6 +3,7 @@
 Dated rows end, they are never rewritten: `valid_to` is exclusive.
 """
 
+from decimal import Decimal
 from typing import Any
 
 from django.db import models
@@ -11,13 +12,17 @@ from django.db.models import F, Q
 from billing.models.overlap import no_overlap
 from billing.models.parties import Carrier
 from resellerkpi.core.fields import Link
-from resellerkpi.core.models import TenantModel
+from resellerkpi.core.models import TenantModel, User
 
 ZERO_RATE: dict[str, Any] = {"max_digits": 18, "decimal_places": 8, "default": 0}
 
 
 class Tariff(TenantModel):
-    """A retail or wholesale price list; a rate not found in it is looked for in its parent."""
+    """A retail or wholesale price list; a rate not found in it is looked for in its parent.
+
+    `access_charge` is what a minute costs on top of a rate that is a service charge (UK 084, 087, 09, 118); a
+    tariff without one takes its parent's.
+    """
 
     class Kind(models.TextChoices):
         """Which side of the trade the tariff is on."""
@@ -56,6 +61,7 @@ class Tariff(TenantModel):
     data_unit_mb = models.DecimalField(max_digits=12, decimal_places=6, default=1)
     data_per_period = models.BooleanField(default=False)
     markup_percent = models.DecimalField(max_digits=7, decimal_places=2, null=True, blank=True)
+    access_charge = models.DecimalField(max_digits=18, decimal_places=8, null=True, blank=True)
     superseded_on = models.DateField(null=True, blank=True)
 
     dealer_path = ""
@@ -69,6 +75,27 @@ class Tariff(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+class TariffMarkup(TenantModel):
+    """What is put on the wholesale cost of a call of a class when the tariff has no rate; it stands before the
+    tariff's own `markup_percent`, which is for every other class.
+    """
+
+    tariff = Link(Tariff, on_delete=models.CASCADE, related_name="markups")
+    call_class = models.CharField(max_length=30)
+    percent = models.DecimalField(max_digits=7, decimal_places=2)
+
+    dealer_path = ""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["reseller", "tariff", "call_class"], name="tariff_markup_once"),
+            models.CheckConstraint(name="tariff_markup_percent", condition=Q(percent__gt=-100)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.call_class} {self.percent} %"
 
 
 class TimeBand(TenantModel):
@@ -100,7 +127,8 @@ class TimeBand(TenantModel):
 class TariffRate(TenantModel):
     """The price of one destination: keyed by dialled prefix or by the supplier's charge code, in a band, over dates.
 
-    `price` is per minute for voice, per event for SMS, per tariff data unit for data.
+    `price` is per minute for voice, per event for SMS, per tariff data unit for data. With `is_service_charge` the
+    price is the called provider's service charge and the customer's tariff adds its own access charge.
     """
 
     class Service(models.TextChoices):
@@ -130,6 +158,7 @@ class TariffRate(TenantModel):
     initial_increment = models.PositiveIntegerField(default=1)
     next_increment = models.PositiveIntegerField(default=1)
     free_seconds = models.PositiveIntegerField(default=0)
+    is_service_charge = models.BooleanField(default=False, db_default=False)
     valid_from = models.DateField()
     valid_to = models.DateField(null=True, blank=True)
 
@@ -154,7 +183,10 @@ class TariffRate(TenantModel):
 
 
 class FeatureType(TenantModel):
-    """A catalogue entry: call recording, line rental, call plan, handset… A package carries allowances."""
+    """A catalogue entry: call recording, line rental, call plan, handset… A package carries allowances.
+
+    `termination_percent` of what the rest of a minimum term would have cost is charged to who leaves inside it.
+    """
 
     class Kind(models.TextChoices):
         """What the entry is."""
@@ -195,6 +227,7 @@ class FeatureType(TenantModel):
     prorate = models.CharField(max_length=6, choices=Prorate.choices, default=Prorate.ACTUAL)
     activation_fee = models.DecimalField(max_digits=12, decimal_places=4, default=0)
     minimum_term_months = models.PositiveSmallIntegerField(default=0)
+    termination_percent = models.DecimalField(max_digits=5, decimal_places=2, default=0, db_default=0)
     carrier = Link(Carrier, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     carrier_product = models.CharField(max_length=80, blank=True)
     ladder = models.CharField(max_length=40, blank=True)
@@ -258,7 +291,9 @@ class Bundle(TenantModel):
 
     `amount` counts seconds, events, megabytes or currency units; blank destination or class means any.
     `step` draws in whole steps. Lower `priority` draws first. `shared` pools it across the customer's numbers,
-    otherwise each package feature serves its own number.
+    otherwise each package feature serves its own number. `member_cap` is the most that one number may draw from a
+    shared pool in a month. What is left of a month may be used for `rollover_months` more, at most `rollover_cap`
+    of it; what was carried over is drawn first. It holds from `valid_from` up to (not including) `valid_to`.
     """
 
     class Unit(models.TextChoices):
@@ -279,12 +314,61 @@ class Bundle(TenantModel):
     shared = models.BooleanField(default=True)
     priority = models.PositiveSmallIntegerField(default=0)
     prorate_first = models.BooleanField(default=False)
+    member_cap = models.DecimalField(max_digits=18, decimal_places=6, null=True, blank=True)
+    rollover_months = models.PositiveSmallIntegerField(default=0, db_default=0)
+    rollover_cap = models.DecimalField(max_digits=18, decimal_places=6, null=True, blank=True)
+    valid_from = models.DateField(null=True, blank=True)
+    valid_to = models.DateField(null=True, blank=True)
 
     dealer_path = ""
 
     class Meta:
         indexes = [models.Index(fields=["reseller", "feature_type"], name="bundle_feature_type")]
-        constraints = [models.CheckConstraint(name="bundle_amount", condition=Q(amount__gte=0))]
+        constraints = [
+            models.CheckConstraint(name="bundle_amount", condition=Q(amount__gte=0)),
+            models.CheckConstraint(
+                name="bundle_caps",
+                condition=(Q(member_cap__isnull=True) | Q(member_cap__gt=0))
+                & (Q(rollover_cap__isnull=True) | Q(rollover_cap__gt=0))
+                & Q(rollover_months__lte=12),
+            ),
+            models.CheckConstraint(
+                name="bundle_dates",
+                condition=Q(valid_from__isnull=True)
+                | Q(valid_to__isnull=True)
+                | Q(valid_to__gt=F("valid_from")),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.amount} {self.get_unit_display()}"
+
+
+class PriceUplift(TenantModel):
+    """A rise of prices from a day on by an index (CPI, RPI) plus a margin; applied once, then a record of what it did.
+
+    `percent` is the whole rise; `summary` holds the counts and sums of the preview that was applied.
+    """
+
+    name = models.CharField(max_length=80)
+    index = models.CharField(max_length=12, blank=True)
+    index_percent = models.DecimalField(max_digits=7, decimal_places=3, default=0)
+    plus_percent = models.DecimalField(max_digits=7, decimal_places=3, default=0)
+    percent = models.DecimalField(max_digits=7, decimal_places=3)
+    effective_date = models.DateField()
+    round_to = models.DecimalField(max_digits=8, decimal_places=4, default=Decimal("0.01"))
+    scope = models.JSONField(default=dict)
+    summary = models.JSONField(default=dict)
+    applied_at = models.DateTimeField(null=True)
+    applied_by = Link(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    dealer_path = ""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["reseller", "name"], name="price_uplift_name"),
+            models.CheckConstraint(name="price_uplift_round_to", condition=Q(round_to__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -83,7 +83,11 @@ class NumberAssignment(TenantModel):
 
 
 class Feature(TenantModel):
-    """Something a customer has from the catalogue, from a day up to (not including) another."""
+    """Something a customer has from the catalogue, from a day up to (not including) another.
+
+    A dated change of its price or quantity ends the row and starts one that `continues` it: no new activation, no
+    early-termination charge, the same minimum term.
+    """
 
     customer = Link(Customer, on_delete=models.PROTECT, related_name="features")
     number = Link(Number, null=True, blank=True, on_delete=models.PROTECT, related_name="features")
@@ -97,6 +101,7 @@ class Feature(TenantModel):
     minimum_term_end = models.DateField(null=True, blank=True)
     not_charged = models.BooleanField(default=False)
     reference = models.CharField(max_length=80, blank=True)
+    continues = Link("self", null=True, blank=True, on_delete=models.PROTECT, related_name="continued_by")
 
     dealer_path = "customer__dealer_id"
     customer_path = "customer_id"
@@ -105,6 +110,7 @@ class Feature(TenantModel):
         constraints = [
             models.CheckConstraint(name="feature_dates", condition=OPEN_OR_AFTER_START),
             models.CheckConstraint(name="feature_quantity", condition=Q(quantity__gte=1)),
+            models.UniqueConstraint(fields=["reseller", "continues"], name="feature_continued_once"),
         ]
         indexes = [
             models.Index(fields=["reseller", "customer", "start_date"], name="feature_customer"),
