@@ -48,6 +48,7 @@ STAGED = {
     "cost": "bigint",
     "expected_cost": "bigint",
     "surcharge": "bigint",
+    "access_charge": "bigint",
 }
 NULLABLE = {"cost": "has_cost", "expected_cost": "has_expected"}
 LINKS = ("customer_id", "number_id", "rate_id", "cost_rate_id")
@@ -68,6 +69,8 @@ def _value(name: str) -> str:
         return "to_timestamp(started_at)"
     if name in MONEY:
         return f"{name} * 0.00000001"
+    if name == "access_charge":
+        return "nullif(access_charge, 0) * 0.00000001"
     return "volume * 0.000001" if name == "volume" else name
 
 

@@ -128,7 +128,8 @@ class Call(TenantModel):
 
     Money is in the tariff's currency (`retail`) and the carrier's (`cost`, as reported; `expected_cost`, by the
     wholesale tariff). `drawn` is what came out of an allowance, in the bundle's unit. `dedupe_key` with the start
-    makes the same call in two files count once. The table is made by the migration, not by Django.
+    makes the same call in two files count once. `access_charge` is what the customer's tariff added to each minute of
+    a service charge when the call was rated. The table is made by the migration, not by Django.
     """
 
     class State(models.TextChoices):
@@ -194,6 +195,7 @@ class Call(TenantModel):
     cost_currency = models.CharField(max_length=3, blank=True)
     expected_cost = models.DecimalField(max_digits=18, decimal_places=6, null=True)
     surcharge = models.DecimalField(max_digits=18, decimal_places=6, default=0)
+    access_charge = models.DecimalField(max_digits=18, decimal_places=8, null=True)
     state = models.CharField(max_length=8, choices=State.choices)
     reason = models.CharField(max_length=16, choices=Reason.choices, blank=True)
 

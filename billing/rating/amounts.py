@@ -1,6 +1,6 @@
 """Prices columns of calls by the rates found for them: voice, messages and data, by the rate's own tariff."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -44,10 +44,27 @@ def price_rows(calls: Calls, rate: Ints, book: RatingBook, covered: Ints | None 
     return out
 
 
-def mark_up(cost: Ints, tariff: Ints, book: RatingBook) -> Ints:
-    """Return the price of calls without a rate: cost and the tariff's markup, rounded as the tariff rounds."""
+def access_charges(tariff: Ints, rate: Ints, book: RatingBook) -> Ints | None:
+    """Return what each call's own tariff adds to a minute of a service charge; None when the book has none.
+
+    Calls of tariffs that split at bands have it whatever their first rate is: a later band's may be a service charge.
+    """
+    rates, tariffs = book.rates, book.tariffs
+    if not rates.is_service_charge.any() or not tariffs.access.any():
+        return None
+    concerned = np.append(rates.is_service_charge | tariffs.split[rates.tariff], False)[rate]
+    return np.where(concerned, np.append(tariffs.access, 0)[tariff], 0)
+
+
+def markups_of(tariff: Ints, rate: Ints, book: RatingBook) -> Ints:
+    """Return the markup of each call by its tariff and the class of a (wholesale) rate, NO_MARKUP where none is set."""
+    return book.tariffs.markups[tariff, np.append(book.rates.markup_class, 0)[rate]]
+
+
+def mark_up(cost: Ints, markup: Ints, tariff: Ints, book: RatingBook) -> Ints:
+    """Return the price of calls without a rate: cost and the markup, rounded as the tariff rounds."""
     tariffs = book.tariffs
-    factor = (tariffs.markup[tariff] + WHOLE_MARKUP).astype(object)
+    factor = (markup + WHOLE_MARKUP).astype(object)
     places, rounding = tariffs.places[tariff], tariffs.rounding[tariff]
     return round_quotient(cost.astype(object) * factor, WHOLE_MARKUP, places, rounding).astype(np.int64)
 
@@ -58,11 +75,14 @@ def period_units(rate: Ints, book: RatingBook) -> Ints:
     return np.where(book.tariffs.per_period[tariff], book.tariffs.data_unit[tariff], 0)
 
 
-def rates_of(rate: Ints, book: RatingBook) -> Rates:
-    """Return the prices of each call's rate."""
+def rates_of(rate: Ints, book: RatingBook, access: Ints | None = None) -> Rates:
+    """Return the prices of each call's rate; a rate that is a service charge has the access charge added to it."""
     table = book.rates
+    per_minute = table.price[rate]
+    if access is not None:
+        per_minute = per_minute + np.where(table.is_service_charge[rate], access, 0)
     return Rates(
-        per_minute=table.price[rate],
+        per_minute=per_minute,
         connection_fee=table.fee[rate],
         minimum_charge=table.minimum[rate],
         maximum_charge=table.maximum[rate],
@@ -88,7 +108,7 @@ def _voice(calls: Calls, rate: Ints, book: RatingBook, covered: Ints) -> Amounts
     priced = price_calls(
         answered=calls.answered,
         seconds=calls.seconds,
-        rates=rates_of(rate, book),
+        rates=rates_of(rate, book, calls.access),
         terms=terms_of(rate, book),
         bundle_seconds=_drawable(covered, calls),
     )
@@ -123,17 +143,7 @@ def _split(
     chosen = crossing[pieces.call]
     row = rows[pieces.call[chosen]]
     part = calls.take(row)
-    part = Calls(
-        part.started + pieces.offset[chosen],
-        part.day,
-        pieces.seconds[chosen],
-        part.volume,
-        part.service,
-        part.answered,
-        part.dialled,
-        part.code,
-        part.band,
-    )
+    part = replace(part, started=part.started + pieces.offset[chosen], seconds=pieces.seconds[chosen])
     piece_rate = find_rates(part, np.full(len(row), tariff, dtype=np.int64), book)
     piece_rate = np.where(piece_rate == NONE, rate[row], piece_rate)
     whole = rows[crossing]
@@ -144,7 +154,7 @@ def _split(
         terms=terms_of(rate[whole], book),
         piece_call=position,
         piece_seconds=part.seconds,
-        piece_rates=rates_of(piece_rate, book),
+        piece_rates=rates_of(piece_rate, book, part.access),
         bundle_seconds=covered[whole],
     )
     out.billed[whole], out.amount[whole] = priced.billed_seconds, priced.amount

@@ -27,6 +27,7 @@ Ints: TypeAlias = NDArray[np.int64]
 SERVICES = ("voice", "sms", "data")
 VOICE, SMS, DATA = range(3)
 MAX_PARENTS = 8
+NO_MARKUP = -FOREVER
 REMEMBERED = 200_000
 
 
@@ -43,7 +44,9 @@ class Tariffs:
     fee_inside: NDArray[np.bool_]
     data_unit: Ints
     per_period: NDArray[np.bool_]
-    markup: Ints
+    access: Ints
+    markups: Ints
+    markup_classes: list[str]
     currencies: list[str]
     zones: list[ZoneInfo]
     holidays: list[HolidayRegion | None]
@@ -51,13 +54,11 @@ class Tariffs:
 
     @classmethod
     def of(cls, rows: Sequence[TariffRow]) -> "Tariffs":
-        """Build the columns; bands and markup that a tariff lacks come from its parents."""
+        """Build the columns; bands, access charge and markups that a tariff lacks come from its parents."""
         position = {row.id: at for at, row in enumerate(rows)}
         parents = [position.get(row.parent_id, NONE) for row in rows]
         lines = [_line(at, parents) for at in range(len(rows))]
-        markups = [
-            next((rows[at].markup for at in line if rows[at].markup is not None), None) for line in lines
-        ]
+        classes = ["", *sorted({name for row in rows for name, _ in row.markups} - {""})]
         return cls(
             ids=_ints(row.id for row in rows),
             parents=_ints(line[1] if len(line) > 1 else NONE for line in lines),
@@ -68,7 +69,11 @@ class Tariffs:
             fee_inside=np.array([row.fee_inside for row in rows], dtype=bool),
             data_unit=_ints(row.data_unit for row in rows),
             per_period=np.array([row.per_period for row in rows], dtype=bool),
-            markup=_ints(NONE if markup is None else markup for markup in markups),
+            access=_ints(_access([rows[at] for at in line]) for line in lines),
+            markups=np.array(
+                [_markups([rows[at] for at in line], classes) for line in lines], dtype=np.int64
+            ).reshape(len(rows), len(classes)),
+            markup_classes=classes,
             currencies=[row.currency for row in rows],
             zones=[ZoneInfo(row.zone) for row in rows],
             holidays=[region_of(row.holidays) for row in rows],
@@ -78,7 +83,7 @@ class Tariffs:
 
 @dataclass(frozen=True)
 class RatesTable:
-    """The rates as columns by position, sorted by tariff."""
+    """The rates as columns by position, sorted by tariff; `markup_class` is a position among `markup_classes`."""
 
     rows: list[RateRow]
     ids: Ints
@@ -90,13 +95,16 @@ class RatesTable:
     initial: Ints
     next: Ints
     free: Ints
+    is_service_charge: NDArray[np.bool_]
+    markup_class: Ints
     destinations: list[str]
     classes: list[str]
 
     @classmethod
-    def of(cls, rows: Sequence[RateRow], tariffs: Ints) -> "RatesTable":
+    def of(cls, rows: Sequence[RateRow], tariffs: Tariffs) -> "RatesTable":
         """Build the columns of the rates of these tariffs."""
-        position = {tariff: at for at, tariff in enumerate(tariffs.tolist())}
+        position = {tariff: at for at, tariff in enumerate(tariffs.ids.tolist())}
+        classes = {name: at for at, name in enumerate(tariffs.markup_classes)}
         kept = sorted(
             (row for row in rows if row.tariff_id in position), key=lambda row: position[row.tariff_id]
         )
@@ -111,6 +119,8 @@ class RatesTable:
             initial=_ints(row.initial for row in kept),
             next=_ints(row.next for row in kept),
             free=_ints(row.free for row in kept),
+            is_service_charge=np.array([row.is_service_charge for row in kept], dtype=bool),
+            markup_class=_ints(classes.get(row.call_class, 0) for row in kept),
             destinations=[row.destination for row in kept],
             classes=[row.call_class for row in kept],
         )
@@ -195,7 +205,7 @@ class RatingBook:
             defaults=_defaults(rows, types, place),
             wholesale=DatedTable.of(_succession([r for r in rows.tariffs if _buys(r, rows)], 0, place)),
             tariffs=tariffs,
-            rates=RatesTable.of(rows.rates, tariffs.ids),
+            rates=RatesTable.of(rows.rates, tariffs),
         )
 
     def of_tariff(self, tariff: int, service: int) -> TariffRates:
@@ -256,6 +266,25 @@ def _line(start: int, parents: list[int]) -> list[int]:
         line.append(at)
         at = parents[at]
     return line
+
+
+def _access(line: list[TariffRow]) -> int:
+    """Return what a tariff adds to a service charge: its own, else the nearest parent's; buying adds nothing."""
+    if line[0].kind == "wholesale":
+        return 0
+    return next((row.access for row in line if row.access is not None), 0)
+
+
+def _markups(line: list[TariffRow], classes: list[str]) -> list[int]:
+    """Return a tariff's markup for each class ("" for any): that of the class, else the general one, nearest first."""
+    general = next((row.markup for row in line if row.markup is not None), NO_MARKUP)
+    return [
+        general,
+        *(
+            next((markup for row in line for name, markup in row.markups if name == wanted), general)
+            for wanted in classes[1:]
+        ),
+    ]
 
 
 def _identities(rows: BookRows, numbers: dict[int, int]) -> dict[str, int]:

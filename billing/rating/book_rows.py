@@ -45,7 +45,9 @@ class ChoiceRow(NamedTuple):
 
 
 class TariffRow(NamedTuple):
-    """A tariff; markup in hundredths of a per cent or None, data unit in 1e-6 MB."""
+    """A tariff; markups in hundredths of a per cent (by class: class and markup), data unit in 1e-6 MB, access charge
+    in 1e-8; None for not set.
+    """
 
     id: int
     parent_id: int
@@ -66,6 +68,8 @@ class TariffRow(NamedTuple):
     holidays: str
     superseded: int
     bands: tuple[TimeBand, ...] = ()
+    access: int | None = None
+    markups: tuple[tuple[str, int], ...] = ()
 
 
 class RateRow(NamedTuple):
@@ -88,6 +92,7 @@ class RateRow(NamedTuple):
     end: int
     destination: str
     call_class: str
+    is_service_charge: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,17 +125,21 @@ TARIFFS = (
     "SELECT id, coalesce(parent_id, 0), kind, currency, coalesce(carrier_id, 0), is_default,"
     " default_number_type, places, rounding, band_rule = 'split', charge_unanswered, fee_inside_allowance,"
     " (data_unit_mb * 1000000)::bigint, data_per_period, (markup_percent * 100)::bigint, time_zone, holidays,"
-    " superseded_on FROM billing_tariff WHERE reseller_id = %s ORDER BY id"
+    " superseded_on, (access_charge * 100000000)::bigint FROM billing_tariff WHERE reseller_id = %s ORDER BY id"
 )
 BANDS = (
     "SELECT tariff_id, code, weekdays, start_minute, end_minute, on_holidays, priority FROM billing_timeband"
     " WHERE reseller_id = %s ORDER BY tariff_id, priority DESC, id"
 )
+MARKUPS = (
+    "SELECT tariff_id, call_class, (percent * 100)::bigint FROM billing_tariffmarkup"
+    " WHERE reseller_id = %s ORDER BY tariff_id, call_class"
+)
 RATES = (
     "SELECT id, tariff_id, service, key_kind, key, band, (price * 100000000)::bigint,"
     " (connection_fee * 100000000)::bigint, (minimum_charge * 100000000)::bigint,"
     " coalesce((maximum_charge * 100000000)::bigint, -1), initial_increment, next_increment, free_seconds,"
-    " valid_from, valid_to, destination, call_class FROM billing_tariffrate WHERE reseller_id = %s"
+    " valid_from, valid_to, destination, call_class, is_service_charge FROM billing_tariffrate WHERE reseller_id = %s"
     " AND (tariff_id = ANY(%s) AND valid_from <= %s AND (valid_to IS NULL OR valid_to > %s) OR id = ANY(%s))"
 )
 
@@ -175,12 +184,19 @@ def read_prices(reseller: Reseller, rate_ids: Collection[int], first: date, last
 
 
 def read_tariffs(reseller: Reseller) -> list[TariffRow]:
-    """Read all tariffs of a reseller with their time bands."""
+    """Read all tariffs of a reseller with their time bands and their markups by class."""
     bands: dict[int, list[TimeBand]] = defaultdict(list)
     for tariff, *band in _rows(BANDS, reseller.pk):
         bands[tariff].append(TimeBand(*band))
-    rows = [TariffRow._make((*row[:-1], day_number(row[-1]), ())) for row in _rows(TARIFFS, reseller.pk)]
-    return [row._replace(bands=tuple(bands[row.id])) for row in rows]
+    markups: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    for tariff, call_class, percent in _rows(MARKUPS, reseller.pk):
+        markups[tariff].append((call_class, percent))
+    return [
+        TariffRow._make(
+            (*row[:-2], day_number(row[-2]), tuple(bands[row[0]]), row[-1], tuple(markups[row[0]]))
+        )
+        for row in _rows(TARIFFS, reseller.pk)
+    ]
 
 
 def with_parents(tariff_ids: set[int], tariffs: Sequence[TariffRow]) -> list[int]:

@@ -22,7 +22,10 @@ SECONDS_PER_DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Calls as columns: start and its local day, seconds, volume in 1e-6 MB, service (position in SERVICES)."""
+    """Calls as columns: start and its local day, seconds, volume in 1e-6 MB, service (position in SERVICES).
+
+    `access` is what each call's own tariff adds to a minute of a service charge, in 1e-8; None where nothing is added.
+    """
 
     started: Ints
     day: Ints
@@ -33,6 +36,7 @@ class Calls:
     dialled: Dialled
     code: Distinct
     band: Distinct
+    access: Ints | None = None
 
     @classmethod
     def of(cls, chunk: "pd.DataFrame", book: RatingBook) -> "Calls":
@@ -67,6 +71,7 @@ class Calls:
             self.dialled.take(rows),
             self.code.take(rows),
             self.band.take(rows),
+            None if self.access is None else self.access[rows],
         )
 
 

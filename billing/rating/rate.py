@@ -5,7 +5,7 @@ are before allowances, which are drawn later in call order.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,8 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from billing.models import Call
-from billing.rating.amounts import mark_up, price_rows
-from billing.rating.book import VOICE, RatingBook
+from billing.rating.amounts import access_charges, mark_up, markups_of, price_rows
+from billing.rating.book import NO_MARKUP, VOICE, RatingBook
 from billing.rating.calls import Calls
 from billing.rating.dated import NONE
 from billing.rating.keys import Distinct
@@ -58,7 +58,8 @@ def rate_calls(chunk: pd.DataFrame, book: RatingBook) -> pd.DataFrame:
     lines = match_lines(chunk, calls.day, book)
     found = _find(calls, outgoing, lines, book)
     costs = price_rows(calls, found.cost_rate, book)
-    priced = price_rows(calls, found.rate, book)
+    access = access_charges(found.tariff, found.rate, book)
+    priced = price_rows(calls if access is None else replace(calls, access=access), found.rate, book)
     amount, marked = _fall_back(chunk, calls, found, costs.amount, priced.amount, book)
     reason = _reasons(calls, outgoing, excluded, lines, found, marked)
     failed = np.isin(
@@ -75,6 +76,7 @@ def rate_calls(chunk: pd.DataFrame, book: RatingBook) -> pd.DataFrame:
         **_parties(lines, book),
         **_rates(chunk, found, book),
         billed_seconds=np.where(failed | ~outgoing, 0, billed),
+        access_charge=0 if access is None else np.where(failed | ~outgoing, 0, access),
         retail=amount,
         expected_cost=costs.amount,
         has_expected=found.cost_rate != NONE,
@@ -107,10 +109,14 @@ def _find(calls: Calls, outgoing: Bools, lines: Lines, book: RatingBook) -> Foun
 def _fall_back(
     chunk: pd.DataFrame, calls: Calls, found: Found, expected: Ints, amount: Ints, book: RatingBook
 ) -> tuple[Ints, Bools]:
-    """Price by the tariff's markup over wholesale cost where there is no rate; say which calls."""
+    """Price by a markup over wholesale cost where there is no rate; say which calls.
+
+    The markup is the tariff's for the call's class, else its general one. The class is that of the wholesale rate.
+    """
     marked = np.zeros(len(calls), dtype=bool)
     open_ = np.flatnonzero((found.rate == NONE) & (found.tariff != NONE) & calls.answered)
-    rows = open_[book.tariffs.markup[found.tariff[open_]] != NONE]
+    markup = markups_of(found.tariff[open_], found.cost_rate[open_], book)
+    rows, markup = open_[markup != NO_MARKUP], markup[markup != NO_MARKUP]
     if not len(rows):
         return amount, marked
     currencies = np.array([*book.tariffs.currencies, ""], dtype=object)
@@ -121,10 +127,10 @@ def _fall_back(
     has_expected = (found.cost_rate[rows] != NONE) & (currencies[cost_tariff] == wanted)
     cost = np.where(has_cost, chunk["cost"].to_numpy(dtype=np.int64)[rows], expected[rows])
     known = has_cost | has_expected
-    rows, cost = rows[known], cost[known]
+    rows, cost, markup = rows[known], cost[known], markup[known]
     marked[rows] = True
     amount = amount.copy()
-    amount[rows] = mark_up(cost, found.tariff[rows], book)
+    amount[rows] = mark_up(cost, markup, found.tariff[rows], book)
     return amount, marked
 
 

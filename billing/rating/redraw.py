@@ -64,7 +64,8 @@ SELECT call.id, extract(epoch FROM call.started_at)::bigint, call.dedupe_key, ca
     coalesce(call.number_id, 0), coalesce(call.rate_id, 0), coalesce(call.bundle_id, 0),
     call.service, call.dialled, call.charge_code, call.band, call.call_class, call.state,
     call.answered::int, call.duration, call.billed_seconds, (call.volume * 1000000)::bigint,
-    (call.drawn * 1000000)::bigint, (call.retail * 100000000)::bigint, ({UNBILLED})::int,
+    (call.drawn * 1000000)::bigint, coalesce((call.access_charge * 100000000)::bigint, 0),
+    (call.retail * 100000000)::bigint, ({UNBILLED})::int,
     coalesce(bundle.unit, '')
 FROM billing_call call {JOIN_BILLED} LEFT JOIN billing_bundle bundle ON bundle.id = call.bundle_id
 WHERE call.reseller_id = %s AND call.customer_id = ANY(%s) AND call.started_at >= %s AND call.started_at < %s
@@ -90,6 +91,7 @@ _READ = {
     "billed_seconds": "bigint",
     "volume": "bigint",
     "drawn": "bigint",
+    "access_charge": "bigint",
     "retail": "bigint",
     "open": "boolean",
     "unit": "text",
@@ -180,6 +182,7 @@ def usage_of(table: pa.Table, held: dict[str, Any], book: RatingBook) -> Usage:
         dialled=Dialled.of(table["dialled"]),
         code=Distinct.of(table["charge_code"]),
         band=Distinct.of(table["band"]),
+        access=held["access_charge"],
     )
     unit = Distinct.of(table["unit"])
     is_money = np.array([name == "money" for name in unit.values], dtype=bool)[unit.codes]

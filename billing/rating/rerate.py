@@ -36,6 +36,7 @@ STAGED = {
     "rate_id": "bigint",
     "cost_rate_id": "bigint",
     "billed_seconds": "integer",
+    "access_charge": "bigint",
     "retail": "bigint",
     "expected_cost": "bigint",
     "billed_party": "text",
@@ -47,12 +48,13 @@ STAGED = {
     "reason": "text",
 }
 _LINKS = ("customer_id", "number_id", "rate_id", "cost_rate_id")
-_MATCH = (*_LINKS, "billed_party", "destination", "call_class", "currency", "cost_currency")
+_MATCH = (*_LINKS, "access_charge", "billed_party", "destination", "call_class", "currency", "cost_currency")
 _PRICE = ("billed_seconds", "retail", "state", "reason")
 _UPDATE = """
 UPDATE billing_call call SET batch_id = %s, customer_id = stage.customer_id, number_id = stage.number_id,
     rate_id = stage.rate_id, cost_rate_id = stage.cost_rate_id, bundle_id = NULL, drawn = 0,
     billed_seconds = stage.billed_seconds, retail = stage.retail * 0.00000001,
+    access_charge = nullif(stage.access_charge, 0) * 0.00000001,
     expected_cost = stage.expected_cost * 0.00000001, billed_party = stage.billed_party,
     destination = stage.destination, call_class = stage.call_class, currency = stage.currency,
     cost_currency = stage.cost_currency, state = stage.state, reason = stage.reason

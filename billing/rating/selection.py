@@ -105,6 +105,7 @@ READ = {
     "old_cost_rate_id": ("bigint", "coalesce(call.cost_rate_id, 0)"),
     "old_bundle_id": ("bigint", "coalesce(call.bundle_id, 0)"),
     "old_billed_seconds": ("bigint", "call.billed_seconds"),
+    "old_access_charge": ("bigint", "coalesce((call.access_charge * 100000000)::bigint, 0)"),
     "old_retail": ("bigint", "(call.retail * 100000000)::bigint"),
     "old_expected_cost": ("bigint", "coalesce((call.expected_cost * 100000000)::bigint, 0)"),
     "old_has_expected": ("boolean", "(call.expected_cost IS NOT NULL)::int"),

@@ -7,6 +7,7 @@ holds, it is said.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from billing.models import (
     NumberAssignment,
     Tariff,
     TariffAssignment,
+    TariffMarkup,
     TariffRate,
 )
 from billing.rating.book import MAX_PARENTS
@@ -68,6 +70,8 @@ def explain(call: Call, reseller: Reseller, *, show_cost: bool = True) -> Explan
     elif call.rate_id:
         rate = TariffRate.objects.select_related("tariff").get(pk=call.rate_id)
         sentences += [*_tariff_steps(call, rate.tariff, day), rate_words(call, rate)]
+        if rate.is_service_charge:
+            sentences.append(_access_words(call, rate, day))
         steps, amount = priced_steps(call, rate, reseller.zone, _bundle(call))
         sentences += steps
         paid, amount = _also_money(call, amount, day)
@@ -93,7 +97,9 @@ def rate_words(call: Call, rate: TariffRate) -> str:
     per = {"voice": " a minute", "sms": " a message", "data": ""}[rate.service]
     if rate.service == TariffRate.Service.DATA:
         per = f" for each {rate.tariff.data_unit_mb.normalize():f} MB"
-    price = amount_words(rate.price, rate.tariff.currency)
+    price = ("service charge " if rate.is_service_charge else "") + amount_words(
+        rate.price, rate.tariff.currency
+    )
     return (
         f"Its rate is found by {found}{name}{band_words(rate)}, in force from {day_words(rate.valid_from)}{until}:"
         f" {price}{per}{increments_words(rate)}."
@@ -136,6 +142,26 @@ def _tariff_steps(call: Call, owner: Tariff, day: date) -> Iterator[str]:
     yield f"The rate belongs to tariff {owner.name}, which was in force for the call when it was rated."
 
 
+def _access_words(call: Call, rate: TariffRate, day: date) -> str:
+    """Say both parts of the price of a minute: the called provider's and what the customer's tariff adds."""
+    currency = rate.tariff.currency
+    service = (
+        f"The service charge of {amount_words(rate.price, currency)} a minute is set by the called provider"
+    )
+    held = call.access_charge
+    if not held:
+        return f"{service}; the customer's tariff adds no access charge to it."
+    total, access = amount_words(rate.price + held, currency), amount_words(held, currency)
+    lines = (_line_of(chosen) for chosen, _ in _candidates(call, day))
+    line: list[Tariff] = next((found for found in lines if rate.tariff in found), [])
+    owner = next((tariff for tariff in line if tariff.access_charge is not None), None)
+    whose = "which was the access charge when the call was rated"
+    if owner is not None and owner.access_charge == held:
+        whose = f"the access charge of tariff {line[0].name}"
+        whose += "" if owner == line[0] else f", inherited from {owner.name}"
+    return f"{service}; to it comes {access} a minute, {whose}: {total} a minute."
+
+
 def _candidates(call: Call, day: date) -> Iterator[tuple[Tariff, str]]:
     """Yield the tariffs that may apply, in the order in which they are chosen."""
     chosen = (
@@ -176,7 +202,7 @@ def _line_of(tariff: Tariff) -> list[Tariff]:
 def _markup_steps(call: Call, day: date, show_cost: bool) -> tuple[list[str], Fraction | None]:
     """Explain a price made of the wholesale cost and a markup."""
     for chosen, why in _candidates(call, day):
-        percent = next((t.markup_percent for t in _line_of(chosen) if t.markup_percent is not None), None)
+        percent, of_class = _markup(call, _line_of(chosen))
         if percent is None:
             continue
         usable = call.cost is not None and call.cost_currency in ("", chosen.currency)
@@ -189,10 +215,10 @@ def _markup_steps(call: Call, day: date, show_cost: bool) -> tuple[list[str], Fr
             f"Tariff {chosen.name} applies: {why}.",
             f"It has no rate for {call.dialled or 'this call'}; "
             + (
-                f"its markup of {percent.normalize():f} % over the wholesale cost of"
+                f"its markup of {percent.normalize():f} %{of_class} over the wholesale cost of"
                 f" {amount_words(cost, chosen.currency)} makes {amount_words(amount, chosen.currency)}."
                 if show_cost
-                else f"its markup makes {amount_words(amount, chosen.currency)}."
+                else f"its markup{of_class} makes {amount_words(amount, chosen.currency)}."
             ),
         ]
         if bundle is not None and bundle.unit == Bundle.Unit.MONEY:
@@ -202,6 +228,16 @@ def _markup_steps(call: Call, day: date, show_cost: bool) -> tuple[list[str], Fr
             )
         return steps, amount
     return ["It was priced by a markup over cost that is no longer in the book."], None
+
+
+def _markup(call: Call, line: list[Tariff]) -> tuple[Decimal | None, str]:
+    """Return the markup of a tariff and its parents for the call's class, else the general one, and whose in words."""
+    rows = TariffMarkup.objects.filter(tariff__in=line, call_class=call.call_class).exclude(call_class="")
+    by_tariff = {row.tariff_id: row.percent for row in rows}
+    for tariff in line:
+        if tariff.pk in by_tariff:
+            return by_tariff[tariff.pk], f" for {call.call_class} calls"
+    return next((t.markup_percent for t in line if t.markup_percent is not None), None), ""
 
 
 def _also_money(call: Call, amount: Fraction, day: date) -> tuple[list[str], Fraction]:

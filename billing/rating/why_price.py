@@ -30,7 +30,8 @@ def priced_steps(
     tariff = rate.tariff
     steps: list[str] = []
     if rate.service == TariffRate.Service.VOICE:
-        worked = _voice(call, rate, bundle, steps)
+        access = Decimal(0) if wholesale else call.access_charge or Decimal(0)
+        worked = _voice(call, _pieces(call, rate, access), bundle, steps)
     elif rate.service == TariffRate.Service.SMS:
         covered = int(call.drawn) if bundle is not None and bundle.unit == Bundle.Unit.SMS else 0
         units = int(call.answered)
@@ -50,9 +51,9 @@ def priced_steps(
     return steps, amount
 
 
-def _voice(call: Call, rate: TariffRate, bundle: Bundle | None, steps: list[str]) -> Worked:
+def _voice(call: Call, pieces: list[Piece], bundle: Bundle | None, steps: list[str]) -> Worked:
+    rate = pieces[0].rate
     tariff = rate.tariff
-    pieces = _pieces(call, rate)
     covered: int | None = 0
     if bundle is not None and bundle.unit in (Bundle.Unit.SECONDS, Bundle.Unit.CALLS):
         covered = int(call.drawn) if bundle.unit == Bundle.Unit.SECONDS else None
@@ -72,21 +73,21 @@ def _voice(call: Call, rate: TariffRate, bundle: Bundle | None, steps: list[str]
     steps += _covered(call, bundle, "s")
     if len(pieces) > 1:
         parts = [
-            f"{paid} s in {piece.rate.band or 'no band'} at {amount_words(piece.rate.price, tariff.currency)}"
+            f"{paid} s in {piece.rate.band or 'no band'} at {amount_words(piece.price, tariff.currency)}"
             for paid, piece in zip(worked.paid_by_piece, pieces, strict=True)
         ]
         steps.append(f"The call crosses time bands: {', '.join(parts)} a minute.")
     elif worked.paid:
-        price, usage = amount_words(rate.price, tariff.currency), amount_words(worked.usage, tariff.currency)
+        price, usage = (amount_words(value, tariff.currency) for value in (pieces[0].price, worked.usage))
         steps.append(f"{worked.paid} s at {price} a minute make {usage}.")
     return worked
 
 
-def _pieces(call: Call, rate: TariffRate) -> list[Piece]:
+def _pieces(call: Call, rate: TariffRate, access: Decimal) -> list[Piece]:
     """Return the call cut where its tariff splits it, each piece with the rate of its band."""
     tariff = rate.tariff
     bands = _bands(tariff)
-    whole = [Piece(call.duration, rate)]
+    whole = [Piece(call.duration, rate, access)]
     if tariff.band_rule != Tariff.BandRule.SPLIT or not bands or call.band or not call.answered:
         return whole
     started = np.array([int(call.started_at.timestamp())], dtype=np.int64)
@@ -97,7 +98,7 @@ def _pieces(call: Call, rate: TariffRate) -> list[Piece]:
     codes = bands_at(started[0] + cut.offset, zone, bands, region)
     names = ["" if code < 0 else bands[code].name for code in codes.tolist()]
     return [
-        Piece(int(seconds), _rate_in(call, tariff, name) or rate)
+        Piece(int(seconds), _rate_in(call, tariff, name) or rate, access)
         for seconds, name in zip(cut.seconds.tolist(), names, strict=True)
     ]
 

@@ -13,10 +13,16 @@ MINUTE = 60
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a call in one time band, and the rate that prices it."""
+    """A part of a call in one time band, the rate that prices it, and what is added to a service charge."""
 
     seconds: int
     rate: TariffRate
+    access: Decimal = Decimal(0)
+
+    @property
+    def price(self) -> Decimal:
+        """The price of a minute: the rate's, with the access charge where that is a service charge."""
+        return self.rate.price + (self.access if self.rate.is_service_charge else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ def work_voice(pieces: Sequence[Piece], tariff: Tariff, *, answered: bool, cover
         paid.append(part - taken)
         left -= taken
     usage = sum(
-        (n * Fraction(piece.rate.price) / MINUTE for n, piece in zip(paid, pieces, strict=True)), Fraction(0)
+        (n * Fraction(piece.price) / MINUTE for n, piece in zip(paid, pieces, strict=True)), Fraction(0)
     )
     fee_due = sum(paid) > 0 or tariff.fee_inside_allowance
     return _settle(total, sum(paid), usage, fee_due, first, tariff, tuple(paid))

@@ -348,7 +348,7 @@ def test_the_book_is_loaded_from_the_tables_in_few_queries(django_assert_num_que
         cost = TariffRate.objects.create(
             **own, tariff=wholesale, key="44", price="0.006", valid_from=date(2026, 1, 1)
         )
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(8):
             book = RatingBook.load(reseller, carrier, date(2026, 3, 1), date(2026, 3, 31))
         row = rated(book, {"identity_1": "aaa1"}).iloc[0]
         assert (row.customer_id, row.number_id, row.rate_id, row.cost_rate_id) == (
@@ -358,6 +358,6 @@ def test_the_book_is_loaded_from_the_tables_in_few_queries(django_assert_num_que
             cost.pk,
         )
         assert (row.retail, row.expected_cost, row.billed_party) == (money("0.1235"), money("0.006"), "aaa1")
-        assert book.tariffs.markup.max() == 1250
+        assert book.tariffs.markups.tolist() == [[1250], [1250], [-FOREVER]]
         prices = RatingBook.prices(reseller, [found.pk], date(2026, 3, 1), date(2026, 3, 31))
         assert prices.rates.ids.tolist() == [found.pk]
