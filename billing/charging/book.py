@@ -60,6 +60,7 @@ class FeatureRow(NamedTuple):
     currency: str
     activation_fee: Decimal
     anchor_day: int
+    continues: int | None
 
 
 FIELDS = (
@@ -81,6 +82,7 @@ FIELDS = (
     "feature_type__currency",
     "feature_type__activation_fee",
     "customer__billing_day",
+    "continues_id",
 )
 
 
@@ -88,11 +90,13 @@ FIELDS = (
 class Terms:
     """A feature with its prices in order and what is charged already.
 
-    `settled_to` says that exactly the days from its start up to there are charged; otherwise `charged` tells.
+    `origin` is where its periods are counted from: its start, or for a feature that continues another in the same
+    rhythm, the origin of that one. `settled_to` says that exactly the days from its start up to there are charged; otherwise `charged` tells.
     """
 
     row: FeatureRow
     prices: list[Price]
+    origin: date
     settled_to: date | None = None
     charged: list[Charged] = field(default_factory=list)
     has_activation: bool = False
@@ -110,8 +114,8 @@ class Terms:
 
     @property
     def service(self) -> Service:
-        """The service's days and rhythm."""
-        return Service(self.row.start, self.row.end, Interval(self.row.interval), self.row.anchor_day)
+        """The days and rhythm of the service, from its origin on."""
+        return Service(self.origin, self.row.end, Interval(self.row.interval), self.row.anchor_day)
 
     @property
     def mode(self) -> Mode:
@@ -130,10 +134,20 @@ def load_terms(reseller_id: int, until: date) -> list[Terms]:
     rows = (
         Feature.objects.filter(not_charged=False, start_date__lte=until).order_by("pk").values_list(*FIELDS)
     )
-    features = (FeatureRow(*row) for row in rows.iterator())
-    terms = {row.id: Terms(row, own_prices(row, prices[row.type_id])) for row in features}
+    terms: dict[int, Terms] = {}
+    for row in (FeatureRow(*row) for row in rows.iterator()):
+        origin = origin_of(row, terms.get(row.continues or 0))
+        terms[row.id] = Terms(row, own_prices(row, prices[row.type_id]), origin)
     _add_charged(reseller_id, terms)
     return list(terms.values())
+
+
+def origin_of(row: FeatureRow, before: Terms | None) -> date:
+    """Return the day a feature's periods are counted from; `before` is the feature it continues, if charged."""
+    rhythm = (row.interval, row.timing, row.prorate)
+    if before is None or (before.row.interval, before.row.timing, before.row.prorate) != rhythm:
+        return row.start
+    return before.origin
 
 
 def own_prices(row: FeatureRow, listed: list[Price]) -> list[Price]:

@@ -4,10 +4,11 @@ A feature is charged for its days, half-open, in its interval from the customer'
 begun by the day) or in arrears (periods ended by it). Part periods are pro-rated; a price change inside a period
 splits it; each charge is rounded half-up once. Days charged that are no longer served are credited at the price
 they were charged at, rounded on their own. Days already charged are never charged again, so generating twice adds
-nothing.
+nothing. A feature that continues another has no activation, and its periods run on from the other's.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -44,7 +45,7 @@ def generate_charges(reseller: Reseller, *, until: date) -> int:
 def charges_of(terms: Terms, until: date) -> Iterator[Draft]:
     """Yield the charges and credits of one feature that are due by a day and not there yet. Pure."""
     row = terms.row
-    if not terms.has_activation and (terms.is_package or row.activation_fee):
+    if row.continues is None and not terms.has_activation and (terms.is_package or row.activation_fee):
         yield _one_off(
             terms,
             row.activation_fee,
@@ -55,16 +56,31 @@ def charges_of(terms: Terms, until: date) -> Iterator[Draft]:
         )
     if terms.is_once:
         price = next((p for p in terms.prices if _holds(p.start, p.end, row.start)), None)
-        if not terms.has_once and price:
+        if row.continues is None and not terms.has_once and price:
             yield _one_off(terms, price.price, price.cost, row.name, "once")
         return
     covered = _covered(terms)
     yield from _credits(terms, covered)
-    for part in periods(_resumed(terms), until=until):
-        if terms.mode is Mode.ARREARS and part.end > until:
+    for whole in periods(_resumed(terms), until=until):
+        if terms.mode is Mode.ARREARS and whole.end > until:
             break
+        part = _from_start(terms, whole)
+        if part is None:
+            continue
         for span in _missing(terms, part, covered):
             yield from _priced(terms, part, span)
+
+
+def _from_start(terms: Terms, part: Part) -> Part | None:
+    """Return the days of a part that are the feature's own, not those of the one it continues.
+
+    Without pro-rating the period in which the change falls is the earlier feature's whole.
+    """
+    if part.start >= terms.row.start:
+        return part
+    if part.end <= terms.row.start or terms.method is Method.NONE:
+        return None
+    return replace(part, start=terms.row.start)
 
 
 def _covered(terms: Terms) -> list[Span]:
@@ -120,8 +136,13 @@ def _priced(terms: Terms, part: Part, span: Span) -> Iterator[Draft]:
             share,
             unit=(price.price, price.cost),
             bill_date=part.start if terms.mode is Mode.ADVANCE else part.end,
-            is_renewal=terms.is_package and days[0] == part.start,
+            is_renewal=terms.is_package and days[0] == part.start and not _is_cut(terms, part),
         )
+
+
+def _is_cut(terms: Terms, part: Part) -> bool:
+    """Say whether the part is the rest of a period that the feature it continues began."""
+    return terms.origin < part.start == terms.row.start and part.start != part.period_start
 
 
 def _credits(terms: Terms, covered: list[Span]) -> Iterator[Draft]:
@@ -139,7 +160,7 @@ def _credits(terms: Terms, covered: list[Span]) -> Iterator[Draft]:
 
 def _credit(terms: Terms, charged: Charged, span: Span) -> Draft:
     row = terms.row
-    schedule = Service(min(row.start, charged.start), None, terms.service.interval, row.anchor_day)
+    schedule = Service(min(terms.origin, charged.start), None, terms.service.interval, row.anchor_day)
     part = next(part for part in periods(schedule, until=charged.start) if part.end > charged.start)
     share = fraction(Part(*span, part.period_start, part.period_end), schedule.interval, terms.method)
     cost = next((p.cost for p in terms.prices if _holds(p.start, p.end, span[0])), Decimal(0))
