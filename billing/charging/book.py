@@ -91,7 +91,8 @@ class Terms:
     """A feature with its prices in order and what is charged already.
 
     `origin` is where its periods are counted from: its start, or for a feature that continues another in the same
-    rhythm, the origin of that one. `settled_to` says that exactly the days from its start up to there are charged; otherwise `charged` tells.
+    rhythm, the origin of that one.
+    `settled_to` says that exactly the days from its start up to there are charged; otherwise `charged` tells.
     """
 
     row: FeatureRow

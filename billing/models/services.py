@@ -86,7 +86,8 @@ class Feature(TenantModel):
     """Something a customer has from the catalogue, from a day up to (not including) another.
 
     A dated change of its price or quantity ends the row and starts one that `continues` it: no new activation, no
-    early-termination charge, the same minimum term.
+    early-termination charge, the same minimum term. One that ends before `minimum_term_end`, the first day on which
+    it may end free of charge, is charged `termination_percent` of what the rest of the term would have cost.
     """
 
     customer = Link(Customer, on_delete=models.PROTECT, related_name="features")
@@ -99,6 +100,7 @@ class Feature(TenantModel):
     cost = models.DecimalField(max_digits=18, decimal_places=6, null=True, blank=True)
     discount_percent = models.DecimalField(max_digits=5, decimal_places=2, default=0)
     minimum_term_end = models.DateField(null=True, blank=True)
+    termination_percent = models.DecimalField(max_digits=5, decimal_places=2, default=0, db_default=0)
     not_charged = models.BooleanField(default=False)
     reference = models.CharField(max_length=80, blank=True)
     continues = Link("self", null=True, blank=True, on_delete=models.PROTECT, related_name="continued_by")
@@ -110,6 +112,9 @@ class Feature(TenantModel):
         constraints = [
             models.CheckConstraint(name="feature_dates", condition=OPEN_OR_AFTER_START),
             models.CheckConstraint(name="feature_quantity", condition=Q(quantity__gte=1)),
+            models.CheckConstraint(
+                name="feature_termination_percent", condition=Q(termination_percent__gte=0)
+            ),
             models.UniqueConstraint(fields=["reseller", "continues"], name="feature_continued_once"),
         ]
         indexes = [
