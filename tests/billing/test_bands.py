@@ -76,6 +76,28 @@ def test_scotland_keeps_its_own_holidays():
     ]
 
 
+@pytest.mark.parametrize(
+    ("moment", "regions"),
+    [
+        ("2026-03-17T12:00:00+00:00", {"NIR"}),  # St Patrick's Day
+        ("2026-07-13T12:00:00+01:00", {"NIR"}),  # Battle of the Boyne, observed on the Monday
+        ("2026-04-06T12:00:00+01:00", {"ENG", "WLS", "NIR"}),  # Easter Monday
+        ("2026-08-03T12:00:00+01:00", {"SCT"}),  # summer bank holiday in Scotland
+        ("2026-08-31T12:00:00+01:00", {"ENG", "WLS", "NIR"}),
+        ("2026-11-30T12:00:00+00:00", {"SCT"}),  # St Andrew's Day
+        ("2026-12-28T12:00:00+00:00", {"ENG", "WLS", "SCT", "NIR"}),  # for Boxing Day, a Saturday
+    ],
+)
+def test_each_part_of_the_kingdom_keeps_its_own_holidays(moment, regions):
+    at = instants(moment)
+    kept = {
+        part
+        for part in ("ENG", "WLS", "SCT", "NIR")
+        if bands_at(at, LONDON, standard_bands(), HolidayRegion("GB", part)).tolist() == [WEEKEND]
+    }
+    assert kept == regions
+
+
 def test_an_instant_outside_all_bands_has_none_and_equal_priorities_take_the_first():
     office = (TimeBand("Office", MONDAY_TO_FRIDAY, 540, 1020), TimeBand("Same", MONDAY_TO_FRIDAY, 540, 1020))
     moments = instants("2026-11-20T09:00:00+00:00", "2026-11-20T17:00:00+00:00")
@@ -94,6 +116,22 @@ def cut(started, seconds, bands=None, zone=LONDON):
         instants(started), np.array([seconds], dtype=np.int64), zone, bands or standard_bands(), ENGLAND
     )
     return list(zip(pieces.offset.tolist(), pieces.seconds.tolist(), pieces.band.tolist(), strict=True))
+
+
+def test_a_call_that_runs_into_a_bank_holiday_is_cut_at_local_midnight():
+    christmas_eve, sunday = "2026-12-24T23:58:00+00:00", "2026-05-24T22:58:00+00:00"
+    assert cut(christmas_eve, 300) == [(0, 120, EVENING), (120, 180, WEEKEND)]
+    assert cut(sunday, 300) == [(0, 300, WEEKEND)]  # a Sunday, then the spring bank holiday
+    assert cut("2026-12-28T23:59:00+00:00", 120) == [(0, 60, WEEKEND), (60, 60, EVENING)]  # and out of it
+
+
+def test_a_band_that_ends_at_midnight_hands_over_to_the_next_day():
+    late = (TimeBand("Late", EVERY_DAY, 18 * 60, 1440), TimeBand("Early", EVERY_DAY, 0, 6 * 60))
+    assert bands_at(
+        instants("2026-11-20T23:59:59+00:00", "2026-11-21T00:00:00+00:00"), LONDON, late
+    ).tolist() == [0, 1]
+    assert cut("2026-11-20T23:59:00+00:00", 90, late) == [(0, 60, 0), (60, 30, 1)]
+    assert cut("2026-07-01T22:59:00+00:00", 90, late) == [(0, 60, 0), (60, 30, 1)]  # midnight of summer time
 
 
 def test_a_call_is_cut_where_its_band_changes():
