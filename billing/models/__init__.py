@@ -1,5 +1,6 @@
 """The domain model, by the names of the field."""
 
+from billing.models.allowances import AllowanceUse, SecondDraw
 from billing.models.catalogue import (
     Bundle,
     FeatureImplication,
@@ -40,6 +41,7 @@ from billing.models.usage import Call, CdrFile, CdrReject, ChangedDay, RatingBat
 
 __all__ = [
     "Allocation",
+    "AllowanceUse",
     "BillingRun",
     "Bundle",
     "Call",
@@ -78,6 +80,7 @@ __all__ = [
     "PaymentAttempt",
     "PriceUplift",
     "RatingBatch",
+    "SecondDraw",
     "SourceMapping",
     "Supply",
     "Tariff",
