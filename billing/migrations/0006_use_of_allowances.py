@@ -2,9 +2,10 @@
 
 import django.db.models.deletion
 import django.db.models.expressions
+from django.db import migrations, models
+
 import resellerkpi.core.fields
 from resellerkpi.core.rls import ProtectTenantTable
-from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
@@ -12,7 +13,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("billing", "0005_termination_percent_of_features"),
-        ("core", "0003_api_keys"),
+        ("core", "0002_protect"),
     ]
 
     operations = [
