@@ -12,7 +12,7 @@ CODE := resellerkpi billing kpis reports tests bench
 CHECKED = $(foreach folder,$(CODE),$(if $(wildcard $(folder)/*.py),$(folder))) manage.py
 PIP := $(PY) -m pip --disable-pip-version-check install $(if $(CI),--quiet) --progress-bar off --require-hashes
 TESTVAR := $(CURDIR)/var/test
-PYTEST := $(PY) -m pytest -n 2
+PYTEST := $(PY) -m pytest -n 2 --dist loadgroup
 
 export PYTHONUNBUFFERED := 1
 

@@ -1,17 +1,13 @@
 """The demo: deterministic, whole, with leaks whose money adds up, and never in a database of somebody else."""
 
-import io
 import json
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pytest
-from django.conf import settings
-from django.core.management import CommandError, call_command
-from django.db import connections
+from django.core.management import CommandError
 from django.db.models import Sum
 
 from billing.demo.empty import empty
@@ -26,16 +22,11 @@ from billing.receivables.ageing import outstanding
 from resellerkpi.core.audit import record
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.scope import Scope, enter
+from tests.billing.conftest import DEMO_DAY, run_demo
 
-TODAY = date(2026, 11, 22)
+TODAY = DEMO_DAY
 PENNY = Decimal("0.01")
-
-
-def demo(**options: Any) -> dict[str, Any]:
-    """Run the command and return the object it prints."""
-    out = io.StringIO()
-    call_command("demo", size="small", today=TODAY, stdout=out, stderr=io.StringIO(), **options)
-    return json.loads(out.getvalue().strip().splitlines()[-1])
+pytestmark = pytest.mark.xdist_group("demo")
 
 
 def planned(seed: int) -> tuple[list[Any], list[Any]]:
@@ -45,21 +36,6 @@ def planned(seed: int) -> tuple[list[Any], list[Any]]:
     plans = plan_customers(house, calendar, seed)
     stock = plan_services(house, plans, calendar, seed)
     return plans, plant(plans, stock, calendar).findings
-
-
-@pytest.fixture(scope="module")
-def built(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any) -> Iterator[dict[str, Any]]:
-    """The demo built once for the tests of this module, and taken away after them."""
-    before = settings.DEMO_DIR
-    settings.DEMO_DIR = tmp_path_factory.mktemp("demo")
-    with django_db_blocker.unblock():
-        yield {"facts": demo(seed=7), "folder": settings.DEMO_DIR}
-        settings.DEMO_DIR = before
-        with connections["owner"].cursor() as cursor:
-            cursor.execute("SELECT string_agg(quote_ident(relname), ', ') FROM pg_class WHERE relkind IN ('r', 'p')"
-                           " AND relnamespace = 'public'::regnamespace AND NOT relispartition"
-                           " AND relname NOT IN ('django_migrations', 'django_content_type')")  # fmt: skip
-            cursor.execute(f"TRUNCATE {cursor.fetchone()[0]} CASCADE")
 
 
 def scope_of(code: str) -> Scope:
@@ -111,7 +87,7 @@ def test_the_same_seed_makes_the_same_calls() -> None:
 def test_it_leaves_a_foreign_database_alone() -> None:
     Reseller.objects.create(code="ours", name="Ours")
     with pytest.raises(CommandError, match="This database holds a reseller that is not the demo's"):
-        demo()
+        run_demo()
     assert list(Reseller.objects.values_list("code", flat=True)) == ["ours"]
 
 
@@ -158,7 +134,7 @@ def test_it_builds_what_it_says(built: dict[str, Any]) -> None:
 def test_a_second_run_changes_nothing_and_prints_the_same(built: dict[str, Any]) -> None:
     with enter(scope_of("harbour")):
         calls, invoices = Call.objects.count(), Invoice.objects.count()
-    assert demo(seed=99) == built["facts"]
+    assert run_demo(seed=99) == built["facts"]
     with enter(scope_of("harbour")):
         assert (Call.objects.count(), Invoice.objects.count()) == (calls, invoices)
 
