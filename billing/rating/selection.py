@@ -17,9 +17,38 @@ from resellerkpi.core.periods import midnight
 CHUNK = 250_000
 
 
+#: The lists a selection may narrow by: the kind of their values, and the condition of each on a call.
+_LISTS = {
+    "file_ids": ("bigint[]", "call.file_id = ANY({})"),
+    "customer_ids": ("bigint[]", "call.customer_id = ANY({})"),
+    "number_ids": ("bigint[]", "call.number_id = ANY({})"),
+    "identities": ("text[]", "call.billed_party = ANY({})"),
+    "states": ("text[]", "call.state = ANY({})"),
+    "reasons": ("text[]", "call.reason = ANY({})"),
+    "prefixes": ("text[]", "EXISTS (SELECT 1 FROM unnest({}) start WHERE starts_with(call.dialled, start))"),
+    "tariff_ids": (
+        "bigint[]",
+        "call.rate_id IN (SELECT id FROM billing_tariffrate WHERE tariff_id = ANY({0}))"
+        " OR call.cost_rate_id IN (SELECT id FROM billing_tariffrate WHERE tariff_id = ANY({0}))"
+        " OR call.customer_id IN (SELECT customer_id FROM billing_tariffassignment"
+        " WHERE tariff_id = ANY({0}) AND customer_id IS NOT NULL)"
+        " OR call.number_id IN (SELECT number_id FROM billing_tariffassignment"
+        " WHERE tariff_id = ANY({0}) AND number_id IS NOT NULL)"
+        " OR (call.reason IN ('no_tariff', 'no_rate') AND EXISTS (SELECT 1 FROM billing_tariff"
+        " WHERE id = ANY({0}) AND is_default))"
+        " OR (call.cost_rate_id IS NULL AND call.carrier_id IN (SELECT carrier_id FROM billing_tariff"
+        " WHERE id = ANY({0}) AND kind = 'wholesale' AND carrier_id IS NOT NULL))",
+    ),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class RerateSelection:
-    """Calls of the local days from first to last, both included, narrowed by what is given (None: all)."""
+    """Calls of the local days from first to last, both included, narrowed by what is given (None: all).
+
+    `tariff_ids` are calls that rates of these tariffs price or buy, and calls of customers and numbers on them;
+    `prefixes` are what dialled numbers begin with, + included; `destination` is part of a destination's name.
+    """
 
     first: date
     last: date
@@ -29,6 +58,9 @@ class RerateSelection:
     identities: tuple[str, ...] | None = None
     states: tuple[str, ...] | None = None
     reasons: tuple[str, ...] | None = None
+    tariff_ids: tuple[int, ...] | None = None
+    prefixes: tuple[str, ...] | None = None
+    destination: str | None = None
 
     def as_params(self) -> dict[str, Any]:
         """Return the selection as JSON can hold it."""
@@ -38,11 +70,13 @@ class RerateSelection:
     def from_params(cls, params: dict[str, Any]) -> "RerateSelection":
         """Read a selection back from JSON."""
         chosen: dict[str, Any] = {
-            name: None if params.get(name) is None else tuple(params[name])
-            for name in ("file_ids", "customer_ids", "number_ids", "identities", "states", "reasons")
+            name: None if params.get(name) is None else tuple(params[name]) for name in _LISTS
         }
         return cls(
-            first=date.fromisoformat(params["first"]), last=date.fromisoformat(params["last"]), **chosen
+            first=date.fromisoformat(params["first"]),
+            last=date.fromisoformat(params["last"]),
+            destination=params.get("destination"),
+            **chosen,
         )
 
 
@@ -57,12 +91,20 @@ class Slice:
     last: date
 
 
-_WHERE = """
-call.reseller_id = %s AND call.started_at >= %s AND call.started_at < %s
-AND (%s::bigint[] IS NULL OR call.file_id = ANY(%s)) AND (%s::bigint[] IS NULL OR call.customer_id = ANY(%s))
-AND (%s::bigint[] IS NULL OR call.number_id = ANY(%s)) AND (%s::text[] IS NULL OR call.billed_party = ANY(%s))
-AND (%s::text[] IS NULL OR call.state = ANY(%s)) AND (%s::text[] IS NULL OR call.reason = ANY(%s))
-"""
+def _condition(kind: str, condition: str) -> str:
+    """Return a list's condition, which a list not given meets; its value is asked for as often as it is named."""
+    named = f"%s::{kind}"
+    return f"({named} IS NULL OR {condition.format(named)})"
+
+
+_WHERE = " AND ".join(
+    [
+        "call.reseller_id = %s AND call.started_at >= %s AND call.started_at < %s",
+        *(_condition(*each) for each in _LISTS.values()),
+        "(%s::text IS NULL OR strpos(lower(call.destination), lower(%s)) > 0)",
+    ]
+)
+_TIMES = {name: _condition(*each).count("%s") for name, each in _LISTS.items()}
 _DAYS = f"""
 SELECT call.carrier_id, (call.started_at AT TIME ZONE %s)::date, count(*) FROM billing_call call
 WHERE {_WHERE} GROUP BY 1, 2 ORDER BY 1, 2
@@ -70,6 +112,10 @@ WHERE {_WHERE} GROUP BY 1, 2 ORDER BY 1, 2
 _BILLED = f"""
 WITH billed AS ({BILLED})
 SELECT count(*) FROM billing_call call {JOIN_BILLED} WHERE {_WHERE} AND NOT {UNBILLED}
+"""  # noqa: S608 - fragments of our own
+_BILLED_PARTIES = f"""
+WITH billed AS ({BILLED})
+SELECT DISTINCT call.customer_id, call.currency FROM billing_call call {JOIN_BILLED} WHERE {_WHERE} AND NOT {UNBILLED}
 """  # noqa: S608 - fragments of our own
 #: What is read of each call: kind and expression. The destination counts as given where no rate of the call names it;
 #: a call whose number was not known may also be known by its caller's number.
@@ -162,6 +208,12 @@ def read_slice(reseller: Reseller, where: RerateSelection, part: Slice) -> pd.Da
     return pd.DataFrame(columns)
 
 
+def billed_invoices(reseller: Reseller, where: RerateSelection) -> list[tuple[int, str]]:
+    """Return the customers and currencies of the calls of a selection that an invoice covers already."""
+    begin, end = _span(reseller, where)
+    return _run(_BILLED_PARTIES, [reseller.pk, *_narrowing(reseller, where, begin, end)])
+
+
 def billed_calls(reseller: Reseller, where: RerateSelection) -> int:
     """Return how many calls of the selection an invoice covers already."""
     begin, end = _span(reseller, where)
@@ -186,17 +238,10 @@ def _span(reseller: Reseller, where: RerateSelection) -> tuple[datetime, datetim
 
 def _narrowing(reseller: Reseller, where: RerateSelection, begin: datetime, end: datetime) -> list[Any]:
     parameters: list[Any] = [reseller.pk, begin, end]
-    for chosen in (
-        where.file_ids,
-        where.customer_ids,
-        where.number_ids,
-        where.identities,
-        where.states,
-        where.reasons,
-    ):
-        values = None if chosen is None else list(chosen)
-        parameters += [values, values]
-    return parameters
+    for name, times in _TIMES.items():
+        chosen = getattr(where, name)
+        parameters += [None if chosen is None else list(chosen)] * times
+    return [*parameters, where.destination, where.destination]
 
 
 def _run(sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
