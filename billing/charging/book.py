@@ -129,17 +129,18 @@ class Terms:
         return Method(self.row.prorate)
 
 
-def load_terms(reseller_id: int, until: date) -> list[Terms]:
-    """Return the features to charge that began by a day, in the order of their making."""
+def load_terms(reseller_id: int, until: date, *, customer_id: int | None = None) -> list[Terms]:
+    """Return the features to charge that began by a day, in the order of their making; all or one customer's."""
     prices = _list_prices()
-    rows = (
-        Feature.objects.filter(not_charged=False, start_date__lte=until).order_by("pk").values_list(*FIELDS)
-    )
+    features = Feature.objects.filter(not_charged=False, start_date__lte=until)
+    if customer_id is not None:
+        features = features.filter(customer_id=customer_id)
+    rows = features.order_by("pk").values_list(*FIELDS)
     terms: dict[int, Terms] = {}
     for row in (FeatureRow(*row) for row in rows.iterator()):
         origin = origin_of(row, terms.get(row.continues or 0))
         terms[row.id] = Terms(row, own_prices(row, prices[row.type_id]), origin)
-    _add_charged(reseller_id, terms)
+    _add_charged(reseller_id, terms, customer_id)
     return list(terms.values())
 
 
@@ -195,7 +196,7 @@ SELECT feature_id, min(service_start) FILTER (WHERE kind <> 'one_off'),
     sum((service_end - service_start) * CASE kind WHEN 'recurring' THEN 1 WHEN 'credit' THEN -1 ELSE 0 END),
     bool_or(is_activation), bool_or(kind = 'one_off' AND NOT is_activation)
 FROM billing_charge
-WHERE reseller_id = %s AND feature_id IS NOT NULL AND left(source_key, 8) = 'feature:'
+WHERE reseller_id = %s AND (%s OR customer_id = %s) AND feature_id IS NOT NULL AND left(source_key, 8) = 'feature:'
 GROUP BY feature_id
 """
 
@@ -207,11 +208,11 @@ ORDER BY id
 """
 
 
-def _add_charged(reseller_id: int, terms: dict[int, Terms]) -> None:
+def _add_charged(reseller_id: int, terms: dict[int, Terms], customer_id: int | None) -> None:
     """Fill in what is charged: in short where it is one run of days from the start, else charge by charge."""
     odd = []
     with connection.cursor() as cursor:
-        cursor.execute(SUMMARY, [reseller_id])
+        cursor.execute(SUMMARY, [reseller_id, customer_id is None, customer_id])
         for feature_id, first, last, days, activation, once in cursor.fetchall():
             term = terms.get(feature_id)
             if term is None:
