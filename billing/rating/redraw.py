@@ -166,6 +166,19 @@ def _redraw(reseller: Reseller, customers: list[int], month: Period) -> int:
     return _write(reseller, table, held, drawing, usage, month)
 
 
+def draw_calls(
+    reseller: Reseller,
+    customers: list[int],
+    month: Period,
+    table: pa.Table,
+    held: dict[str, Any],
+    book: RatingBook,
+) -> Drawing:
+    """Return what a month's calls come to with allowances drawn over those that are open; nothing is written."""
+    usage = usage_of(table, held, book)
+    return draw_month(usage, _bundles(reseller, customers, month, table, held), book)
+
+
 def usage_of(table: pa.Table, held: dict[str, Any], book: RatingBook) -> Usage:
     """Return the month's calls as drawing needs them."""
     place = {rate: at for at, rate in enumerate(book.rates.ids.tolist())}

@@ -186,7 +186,7 @@ def _stage_changes(work: _Work, chunk: pd.DataFrame, book: RatingBook) -> None:
     if chunk.empty:
         return
     rated = rate_calls(chunk, book)
-    changed = rated[_differs(rated, book)]
+    changed = rated[differs(rated, book)]
     if changed.empty:
         return
     work.changed += len(changed)
@@ -202,7 +202,7 @@ def _stage_changes(work: _Work, chunk: pd.DataFrame, book: RatingBook) -> None:
     stage(STAGE, STAGED, columns)
 
 
-def _differs(rated: pd.DataFrame, book: RatingBook) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+def differs(rated: pd.DataFrame, book: RatingBook) -> "np.ndarray[Any, np.dtype[np.bool_]]":
     """Say which calls come out differently; the price of what allowances draw from is theirs to compare."""
     match = _unlike(rated, _MATCH)
     price = _unlike(rated, _PRICE)
