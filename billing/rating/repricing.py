@@ -124,7 +124,9 @@ def _currencies(rates: Ints, book: RatingBook) -> NDArray[np.object_]:
 
 def _priced(frame: pd.DataFrame, open_: Bools) -> Bools:
     """Say which calls allowances see: outgoing ones with a price, or free."""
-    state = np.where(open_, frame["new_state"].to_numpy(dtype=object), frame["old_state"].to_numpy(dtype=object))
+    state = np.where(
+        open_, frame["new_state"].to_numpy(dtype=object), frame["old_state"].to_numpy(dtype=object)
+    )
     return np.isin(state, ["rated", "zero"]) & (frame["direction"] == "out").to_numpy(dtype=bool)
 
 
@@ -141,9 +143,15 @@ def _draw(books: Books, frame: pd.DataFrame, open_: Bools, customers: list[int])
         held[name] = np.where(open_, frame[f"new_{name}"], frame[f"old_{name}"]).astype(np.int64)
     for name in ("bundle_id", "drawn"):
         held[name] = np.where(open_, 0, frame[f"old_{name}"]).astype(np.int64)
-    texts = {name: pa.Array.from_pandas(frame[name]) for name in ("service", "dialled", "charge_code", "band")}
+    texts = {
+        name: pa.Array.from_pandas(frame[name]) for name in ("service", "dialled", "charge_code", "band")
+    }
     unit = pd.Series(np.where(open_, "", frame["old_unit"].to_numpy(dtype=object)), dtype="str")
-    call_class = np.where(open_, frame["new_call_class"].to_numpy(dtype=object), frame["old_call_class"].to_numpy(dtype=object))
-    table = pa.table({**texts, "unit": pa.Array.from_pandas(unit), "call_class": pa.array(call_class.tolist())})
+    call_class = np.where(
+        open_, frame["new_call_class"].to_numpy(dtype=object), frame["old_call_class"].to_numpy(dtype=object)
+    )
+    table = pa.table(
+        {**texts, "unit": pa.Array.from_pandas(unit), "call_class": pa.array(call_class.tolist())}
+    )
     book = books.prices(set(np.unique(held["rate_id"]).tolist()) - {0})
     return draw_calls(books.reseller, customers, books.month, table, held, book).retail

@@ -95,7 +95,9 @@ def _count(answer: Answer, frame: pd.DataFrame, question: Question, reseller: Re
     destinations = _destinations(frame)[rows]
     retail = {name: frame[f"{name}_currency"].to_numpy(dtype=object)[rows] for name in ("old", "new")}
     anywhere = np.where(new_currency == "", old_currency, new_currency)[rows]
-    shown = _first(retail["new"], retail["old"], anywhere, np.full(len(rows), reseller.currency, dtype=object))
+    shown = _first(
+        retail["new"], retail["old"], anywhere, np.full(len(rows), reseller.currency, dtype=object)
+    )
     talked = (frame["answered"] & (frame["service"] == "voice")).to_numpy(dtype=bool)
     seconds = np.where(talked, frame["duration"].to_numpy(), 0)[rows]
     parts: list[tuple[Any, dict[str, Any]]] = [
@@ -145,7 +147,9 @@ def _costs(frame: pd.DataFrame, buying: bool) -> tuple[Any, Any, Any, Any, Bools
 def _destinations(frame: pd.DataFrame) -> Any:
     """Return where calls went: as held, else as the proposal names it."""
     held = frame["old_destination"].to_numpy(dtype=object)
-    return _first(held, frame["new_destination"].to_numpy(dtype=object), np.full(len(frame), "Not known", object))
+    return _first(
+        held, frame["new_destination"].to_numpy(dtype=object), np.full(len(frame), "Not known", object)
+    )
 
 
 def _first(*columns: Any) -> Any:
