@@ -2,13 +2,21 @@
 
 from django.urls import URLPattern, path
 
+from kpis.web.backend import BackendAnswer, BackendIndex, OpenApi
+from kpis.web.connect import Connect, RevokeKey
 from kpis.web.detail import KpiCsv, KpiDetail, KpiJson
 from kpis.web.overview import KpiList, Overview
 
 urlpatterns: list[URLPattern] = [
     path("", Overview.as_view(), name="overview"),
     path("kpis/", KpiList.as_view(), name="kpi-list"),
+    path("kpis/connect/", Connect.as_view(), name="kpi-connect"),
+    path("kpis/keys/<int:pk>/revoke/", RevokeKey.as_view(), name="key-revoke"),
     path("kpis/<slug:slug>/", KpiDetail.as_view(), name="kpi"),
     path("kpis/<slug:slug>.json", KpiJson.as_view(), name="kpi-json"),
     path("kpis/<slug:slug>.csv", KpiCsv.as_view(), name="kpi-csv"),
+    path("backend/kpi/", BackendIndex.as_view(), name="backend"),
+    path("backend/kpi/openapi.json", OpenApi.as_view(), name="backend-openapi"),
+    path("backend/kpi/<slug:category>/", BackendAnswer.as_view(), name="backend-category"),
+    path("backend/kpi/<slug:category>/<slug:kind>/", BackendAnswer.as_view(), name="backend-answer"),
 ]

@@ -6,7 +6,6 @@ looked up by its hash and the page is made in an outsider's scope of that one re
 
 from typing import Any
 
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -19,6 +18,7 @@ from reports.render import existing, export
 from reports.run import MOST_AT_ONCE
 from reports.web.result import download
 from reports.web.table import PAGE_SIZES, frozen_table
+from resellerkpi.core.limits import count, taken
 from resellerkpi.core.scope import enter
 from resellerkpi.ui.htmx import is_partial
 from resellerkpi.ui.panels import Facts
@@ -142,14 +142,9 @@ def closed() -> HttpResponse:
 
 def too_many(who: str) -> bool:
     """Say whether somebody missed too often of late."""
-    return int(cache.get(f"share-miss:{who}", 0)) >= MOST_MISSES
+    return taken(f"share-miss:{who}") >= MOST_MISSES
 
 
 def count_miss(who: str) -> None:
     """Count a miss."""
-    key = f"share-miss:{who}"
-    cache.add(key, 0, MISS_SECONDS)
-    try:
-        cache.incr(key)
-    except ValueError:
-        cache.set(key, 1, MISS_SECONDS)
+    count(f"share-miss:{who}", seconds=MISS_SECONDS)

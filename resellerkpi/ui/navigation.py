@@ -50,7 +50,14 @@ class MenuSection:
 
 SECTIONS: tuple[Section, ...] = (
     Section("Overview", "overview", (Entry("Overview", "overview", _C.VIEW_KPIS),)),
-    Section("KPIs", "kpis", (Entry("All KPIs", "kpi-list", _C.VIEW_KPIS),)),
+    Section(
+        "KPIs",
+        "kpis",
+        (
+            Entry("All KPIs", "kpi-list", _C.VIEW_KPIS),
+            Entry("Connect other tools", "kpi-connect", _C.VIEW_KPIS),
+        ),
+    ),
     Section(
         "Customers",
         "customers",

@@ -28,7 +28,8 @@ from reports.models import Run, ShareLink
 from reports.registry import REPORTS
 from reports.run import run as run_report
 from reports.sharing import mint
-from resellerkpi.core.models import Job
+from resellerkpi.core.keys import mint as make_key
+from resellerkpi.core.models import ApiKey, Job
 from resellerkpi.core.periods import parse_month
 from resellerkpi.core.scope import enter
 from tests.world import CANARY, House, World, make_world
@@ -71,6 +72,7 @@ class Worked:
     report: Run
     link: ShareLink
     token: str
+    key: ApiKey
     job: Job
 
 
@@ -140,6 +142,7 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             report=report,
             link=link,
             token=token,
+            key=make_key(f"{mark} key", sees=[], now=timezone.now())[0],
             job=Job.objects.create(
                 reseller=house.reseller, kind="house.sweep", title=f"{mark} job", state="done"
             ),

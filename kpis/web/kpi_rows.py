@@ -1,0 +1,55 @@
+"""A KPI as flat rows under stable names, for the endpoints."""
+
+from typing import Any
+
+from kpis.kpi import Kpi, Unit
+from kpis.labels import labels, order
+from kpis.reading import Reader
+from kpis.series import Point
+from kpis.web.answers import Answer, amount, ratio
+from kpis.web.asked import Query
+
+
+def types_of(kpi: Kpi) -> dict[str, str]:
+    """Return type -> dimension: summary and byMonth have none; byDealer, byNumberType and so on have one."""
+    named = {f"by{''.join(word.capitalize() for word in d.split('_'))}": d for d in kpi.by}
+    return {"summary": "", "byMonth": "", **named}
+
+
+def names_of(kpi: Kpi, dimension: str) -> list[str]:
+    """Return the names of the fields of a KPI's rows."""
+    key = [dimension, f"{dimension}_name"] if dimension else []
+    money = [f"{kpi.slug}_currency"] if kpi.unit is Unit.MONEY else []
+    parts = [f"{kpi.slug}_numerator", f"{kpi.slug}_denominator"] if kpi.is_ratio else []
+    return ["month", *key, *money, kpi.slug, *parts, f"{kpi.slug}_marks"]
+
+
+def kpi_answer(kpi: Kpi, query: Query, reader: Reader) -> Answer:
+    """Return a KPI's rows: a month, a key and a currency each."""
+    points = reader.points([kpi], query.months, [query.by])[kpi.slug][query.by]
+    known = labels(query.by, {p.key for p in points}) if query.by else {}
+    place = {key: i for i, key in enumerate(order(query.by, known))} if query.by else {}
+    points = sorted(points, key=lambda p: (p.month, place.get(p.key, 0), p.currency))
+    rows = [_row(kpi, p, query.by, known) for p in points]
+    about = [
+        ("How it is counted", kpi.summary),
+        ("Unit", kpi.unit.value),
+        ("Version", str(kpi.version)),
+        ("As of", reader.as_of.isoformat(timespec="seconds")),
+    ]
+    return Answer(kpi.name, names_of(kpi, query.by), rows, about)
+
+
+def _row(kpi: Kpi, point: Point, dimension: str, known: dict[str, str]) -> dict[str, Any]:
+    row: dict[str, Any] = {"month": f"{point.month:%Y-%m}", f"{kpi.slug}_marks": " ".join(point.marks)}
+    if dimension:
+        row |= {dimension: point.key, f"{dimension}_name": known[point.key]}
+    if kpi.unit is Unit.MONEY:
+        row[f"{kpi.slug}_currency"] = point.currency
+    value = point.value
+    exact = amount if kpi.unit is Unit.MONEY else ratio
+    row[kpi.slug] = None if value is None else exact(value)
+    for name in ("numerator", "denominator"):
+        part = getattr(point, name)
+        row[f"{kpi.slug}_{name}"] = None if part is None else ratio(part)
+    return row
