@@ -6,7 +6,6 @@ Dates are half-open: an `end_date` is the first day the thing is no longer there
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
@@ -18,7 +17,6 @@ from billing.models import (
     CustomerNote,
     Feature,
     FeaturePrice,
-    FeatureType,
     Number,
     NumberAssignment,
     Supply,
@@ -26,6 +24,7 @@ from billing.models import (
     TariffAssignment,
     TariffRate,
 )
+from billing.models.continued import take_back_after
 from resellerkpi.core import audit
 from resellerkpi.core.columns import day
 from resellerkpi.core.scope import current
@@ -50,6 +49,7 @@ SENTENCES = {
     "supply_dates": "The end must come after the start.",
     "feature_dates": "The end must come after the start.",
     "feature_quantity": "The quantity is at least one.",
+    "feature_continued_once": "This feature has been changed meanwhile; look at it again.",
     "tariff_assignment_dates": "The end must come after the start.",
     "tariff_assignment_once": "A tariff for these calls begins on that day already.",
     "customer_event_once_a_day": "The status of this customer changes on that day already.",
@@ -69,7 +69,7 @@ class BookRefused(ValueError):
 
 
 @contextmanager
-def _act() -> Iterator[None]:
+def act() -> Iterator[None]:
     """Run one change: all of it or nothing; what the database forbids becomes a sentence."""
     try:
         with transaction.atomic():
@@ -85,7 +85,7 @@ def _act() -> Iterator[None]:
 def keep(row: models.Model, *, changed: Iterable[str] = ()) -> Any:
     """Write a new or changed row of the book; `changed` names its fields for the audit log."""
     new = row._state.adding
-    with _act():
+    with act():
         if new:
             row.reseller_id = current().reseller_id  # type: ignore[attr-defined]
         row.save()
@@ -97,7 +97,7 @@ def keep(row: models.Model, *, changed: Iterable[str] = ()) -> Any:
 
 def add_customer(customer: Customer, *, since: date) -> Customer:
     """Add a customer; its status holds from a day on."""
-    with _act():
+    with act():
         keep(customer)
         CustomerEvent.objects.create(
             reseller_id=customer.reseller_id, customer=customer, date=since, status=customer.status
@@ -115,8 +115,12 @@ def change_status(
     words: str = "",
     competitor: str = "",
     end_services: bool = False,
+    waive: str = "",
 ) -> CustomerEvent:
-    """Change a customer's status from a day on; leaving asks why, and can end what the customer has."""
+    """Change a customer's status from a day on; leaving asks why, and can end what the customer has.
+
+    `waive` is the reason for asking no early-termination charges.
+    """
     if status == Customer.Status.CEASED and not reason:
         raise BookRefused("Say why the customer leaves.", field="reason")
     before = CustomerEvent.objects.filter(customer=customer, date__lte=on).order_by("-date").first()
@@ -125,7 +129,7 @@ def change_status(
             f"The customer is {before.get_status_display().lower()} since {day(before.date)} already.",
             field="status",
         )
-    with _act():
+    with act():
         event = CustomerEvent.objects.create(
             reseller_id=customer.reseller_id,
             customer=customer,
@@ -137,7 +141,7 @@ def change_status(
         )
         _keep_in_step(customer, today)
         if end_services and status == Customer.Status.CEASED:
-            end_everything(customer=customer, on=on)
+            end_everything(customer=customer, on=on, waive=waive)
         audit.record("customer.status", customer, status=status, date=on, reason=reason)
     return event
 
@@ -150,11 +154,21 @@ def _keep_in_step(customer: Customer, today: date) -> None:
         customer.save(update_fields=["status"])
 
 
-def end_everything(*, customer: Customer, on: date) -> dict[str, int]:
-    """End a customer's numbers, features and tariffs on a day; return how many of each."""
+def end_everything(*, customer: Customer, on: date, waive: str = "") -> dict[str, int]:
+    """End a customer's numbers, features and tariffs on a day; return how many of each.
+
+    Changes of features dated on or after the day are taken back. `waive` is the reason for asking no
+    early-termination charges.
+    """
     ended = {}
-    with _act():
+    with act():
         running = Q(end_date__isnull=True) | Q(end_date__gt=on)
+        features = Feature.objects.filter(running, customer=customer, start_date__lt=on)
+        held = Feature.objects.filter(running | Q(end_date=on), customer=customer, start_date__lt=on)
+        take_back_after(customer.reseller_id, list(held.values_list("pk", flat=True)))
+        if waive:
+            features.update(termination_percent=0)
+            audit.record("customer.termination_waived", customer, date=on, reason=waive)
         for model in (NumberAssignment, Feature, TariffAssignment):
             rows = model.objects.filter(running, customer=customer, start_date__lt=on)
             ended[str(model._meta.verbose_name_plural)] = rows.update(end_date=on)
@@ -164,7 +178,7 @@ def end_everything(*, customer: Customer, on: date) -> dict[str, int]:
 
 def add_note(*, customer: Customer, text: str, now: datetime) -> CustomerNote:
     """Put a note on a customer's timeline."""
-    with _act():
+    with act():
         note = CustomerNote.objects.create(
             reseller_id=customer.reseller_id,
             customer=customer,
@@ -180,7 +194,7 @@ def assign_number(
     *, number: Number, customer: Customer, start: date, end: date | None = None, site: str = ""
 ) -> NumberAssignment:
     """Give a number to a customer from a day on; refused while another customer has it."""
-    with _act():
+    with act():
         row = NumberAssignment.objects.create(
             reseller_id=customer.reseller_id,
             number=number,
@@ -197,7 +211,7 @@ def add_number(
     *, text: str, number_type: str, customer: Customer, start: date, site: str = "", description: str = ""
 ) -> NumberAssignment:
     """Give a customer a number by its digits; the number is added to the book when it is new."""
-    with _act():
+    with act():
         number, new = Number.objects.get_or_create(
             reseller_id=customer.reseller_id,
             number=text,
@@ -210,7 +224,7 @@ def add_number(
 
 def end_assignment(*, assignment: NumberAssignment, on: date) -> NumberAssignment:
     """End a customer's use of a number; `on` is the first day without it."""
-    with _act():
+    with act():
         assignment.end_date = on
         assignment.save(update_fields=["end_date"])
         audit.record("number.ended", assignment.number, customer=assignment.customer, date=on)
@@ -219,7 +233,7 @@ def end_assignment(*, assignment: NumberAssignment, on: date) -> NumberAssignmen
 
 def move_number(*, number: Number, customer: Customer, on: date, site: str = "") -> NumberAssignment:
     """Give a number to another customer on a day; the use before it ends there."""
-    with _act():
+    with act():
         running = NumberAssignment.objects.filter(
             Q(end_date__isnull=True) | Q(end_date__gt=on), number=number, start_date__lt=on
         )
@@ -234,7 +248,7 @@ def move_number(*, number: Number, customer: Customer, on: date, site: str = "")
 
 def supply_number(*, number: Number, carrier: Any, start: date, reference: str = "") -> Supply:
     """Say which carrier supplies a number from a day on; the carrier before ends there."""
-    with _act():
+    with act():
         Supply.objects.filter(
             Q(end_date__isnull=True) | Q(end_date__gt=start), number=number, start_date__lt=start
         ).update(end_date=start)
@@ -249,56 +263,16 @@ def supply_number(*, number: Number, carrier: Any, start: date, reference: str =
     return row
 
 
-def start_feature(
-    *,
-    customer: Customer,
-    feature_type: FeatureType,
-    start: date,
-    number: Number | None = None,
-    quantity: int = 1,
-    price: Decimal | None = None,
-    cost: Decimal | None = None,
-    discount_percent: Decimal = Decimal(0),
-) -> Feature:
-    """Give a customer something of the catalogue from a day on; no own price means the list price."""
-    if feature_type.per_number and number is None:
-        raise BookRefused(f"{feature_type} goes with a number: say which.", field="number")
-    if number is not None and not _has(customer, number, start):
-        raise BookRefused(f"{number} does not belong to {customer} on {day(start)}.", field="number")
-    with _act():
-        feature = Feature.objects.create(
-            reseller_id=customer.reseller_id,
-            customer=customer,
-            number=number,
-            feature_type=feature_type,
-            quantity=quantity,
-            start_date=start,
-            price=price,
-            cost=cost,
-            discount_percent=discount_percent,
-        )
-        audit.record("feature.started", feature, start=start, quantity=quantity, price=price)
-    return feature
-
-
-def _has(customer: Customer, number: Number, on: date) -> bool:
+def has_number(customer: Customer, number: Number, on: date) -> bool:
+    """Say whether a number belongs to a customer on a day."""
     return NumberAssignment.objects.filter(
         Q(end_date__isnull=True) | Q(end_date__gt=on), customer=customer, number=number, start_date__lte=on
     ).exists()
 
 
-def end_feature(*, feature: Feature, on: date) -> Feature:
-    """End a feature; `on` is the first day without it."""
-    with _act():
-        feature.end_date = on
-        feature.save(update_fields=["end_date"])
-        audit.record("feature.ended", feature, date=on)
-    return feature
-
-
 def set_price(price: FeaturePrice) -> FeaturePrice:
     """Put a list price in force from its day on; the price before ends there."""
-    with _act():
+    with act():
         FeaturePrice.objects.filter(
             Q(valid_to__isnull=True) | Q(valid_to__gt=price.valid_from),
             feature_type_id=price.feature_type_id,
@@ -318,7 +292,7 @@ def set_rate(rate: TariffRate) -> TariffRate:
     same = TariffRate.objects.filter(
         tariff_id=rate.tariff_id, service=rate.service, key_kind=rate.key_kind, key=rate.key, band=rate.band
     )
-    with _act():
+    with act():
         same.filter(
             Q(valid_to__isnull=True) | Q(valid_to__gt=rate.valid_from), valid_from__lt=rate.valid_from
         ).update(valid_to=rate.valid_from)
@@ -338,7 +312,7 @@ def assign_tariff(
 ) -> TariffAssignment:
     """Price a customer's or a number's calls of a class by a tariff from a day on; the one before ends there."""
     whose: dict[str, Any] = {"customer": customer, "number": number, "call_class": call_class}
-    with _act():
+    with act():
         TariffAssignment.objects.filter(
             Q(end_date__isnull=True) | Q(end_date__gt=start), start_date__lt=start, **whose
         ).update(end_date=start)

@@ -131,7 +131,7 @@ class Terms:
 
 def load_terms(reseller_id: int, until: date, *, customer_id: int | None = None) -> list[Terms]:
     """Return the features to charge that began by a day, in the order of their making; all or one customer's."""
-    prices = _list_prices()
+    prices = list_prices()
     features = Feature.objects.filter(not_charged=False, start_date__lte=until)
     if customer_id is not None:
         features = features.filter(customer_id=customer_id)
@@ -182,7 +182,8 @@ def _without_gaps(listed: list[Price]) -> list[Price]:
     return [*filled, Price(reached, None, zero, zero)]
 
 
-def _list_prices() -> dict[int, list[Price]]:
+def list_prices() -> dict[int, list[Price]]:
+    """Return the list prices of each feature type in order."""
     prices: dict[int, list[Price]] = defaultdict(list)
     listed = FeaturePrice.objects.order_by("feature_type_id", "valid_from")
     for type_id, *price in listed.values_list("feature_type_id", "valid_from", "valid_to", "price", "cost"):

@@ -26,6 +26,7 @@ from billing.charging.prorate import (
     periods,
 )
 from billing.charging.store import Draft, store
+from billing.charging.termination import charge_terminations
 from billing.models import ChargeKind
 from billing.models.locks import hold_money
 from resellerkpi.core.models import Reseller
@@ -39,7 +40,7 @@ def generate_charges(reseller: Reseller, *, until: date) -> int:
     """Make the charges due by a day that are not there yet; return how many."""
     hold_money(reseller.pk)
     drafts = [draft for terms in load_terms(reseller.pk, until) for draft in charges_of(terms, until)]
-    return store(reseller.pk, drafts)
+    return store(reseller.pk, drafts) + charge_terminations(reseller.pk, until)
 
 
 def charges_of(terms: Terms, until: date) -> Iterator[Draft]:

@@ -4,7 +4,8 @@ from typing import Any
 
 from django import forms
 
-from billing.book import add_number, assign_tariff, start_feature
+from billing.book import add_number, assign_tariff
+from billing.book_features import start_feature
 from billing.models import FeatureType, Number, Tariff
 from billing.web.customer_changes import CustomerStep
 from resellerkpi.core.access import Capability

@@ -9,7 +9,8 @@ from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, NullIf
 from django.urls import URLPattern, path, reverse
 
-from billing.book import end_feature, set_price
+from billing.book import set_price
+from billing.book_features import end_feature
 from billing.models import Bundle, Feature, FeaturePrice, FeatureType
 from billing.web.editing import BookForm, RecordForm, find, list_actions
 from billing.web.lookups import FEATURES, current_on, feature_rows, price_today

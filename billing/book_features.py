@@ -1,0 +1,177 @@
+"""Features of customers: starting, changing from a day on, ending, going on after all.
+
+Each is one transaction, audited, refused in one clear sentence; an end is the first day without the feature.
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from billing.book import BookRefused, act, has_number
+from billing.charging.termination import termination_amount, terms_of
+from billing.models import Charge, Customer, Feature, FeatureType, Number
+from billing.models.continued import take_back_after
+from resellerkpi.core import audit
+from resellerkpi.core.columns import day
+from resellerkpi.core.periods import add_months
+
+#: What a dated change takes over from the feature it continues.
+SAME = ("customer_id", "number_id", "feature_type_id", "quantity", "end_date", "price", "cost", "discount_percent",
+        "minimum_term_end", "termination_percent", "not_charged", "reference")  # fmt: skip
+
+
+def start_feature(
+    *,
+    customer: Customer,
+    feature_type: FeatureType,
+    start: date,
+    number: Number | None = None,
+    term_months: int | None = None,
+    termination_percent: Decimal | None = None,
+    **terms: Any,
+) -> Feature:
+    """Give a customer something of the catalogue from a day on.
+
+    No own price means the list price; no term or percentage, the catalogue's. `terms` are other fields of a feature.
+    """
+    _refuse_without_number(feature_type, customer, number, start)
+    months = feature_type.minimum_term_months if term_months is None else term_months
+    percent = feature_type.termination_percent if termination_percent is None else termination_percent
+    with act():
+        feature = Feature.objects.create(
+            reseller_id=customer.reseller_id,
+            customer=customer,
+            number=number,
+            feature_type=feature_type,
+            start_date=start,
+            minimum_term_end=add_months(start, months) if months else None,
+            termination_percent=percent if months else Decimal(0),
+            **terms,
+        )
+        shown = {name: terms.get(name) for name in ("quantity", "price")}
+        audit.record("feature.started", feature, start=start, **shown)
+    return feature
+
+
+def _refuse_without_number(
+    feature_type: FeatureType, customer: Customer, number: Number | None, on: date
+) -> None:
+    if feature_type.per_number and number is None:
+        raise BookRefused(f"{feature_type} goes with a number: say which.", field="number")
+    if number is not None and not has_number(customer, number, on):
+        raise BookRefused(f"{number} does not belong to {customer} on {day(on)}.", field="number")
+
+
+def change_feature(feature: Feature, *, on: date, **changes: Any) -> Feature:
+    """Change quantity, price, cost, discount_percent or feature_type of a feature from a day on; return the new row.
+
+    The feature ends on the day and another continues it: no activation, no early-termination charge, the same term.
+    A price of None is the list price. What was charged beyond the day is credited, the new terms charged from it.
+    """
+    with act():
+        feature = (
+            Feature.objects.select_for_update(of=("self",)).select_related("feature_type").get(pk=feature.pk)
+        )
+        _refuse_change(feature, on, changes)
+        following = Feature.objects.filter(continues=feature).first()
+        Feature.objects.filter(continues=feature).update(continues=None)
+        same = {name: getattr(feature, name) for name in SAME}
+        kind = changes.pop("feature_type", None)
+        if kind is not None:
+            changes["feature_type_id"] = kind.pk
+        was = {name: same[name] for name in changes}
+        new = Feature.objects.create(
+            reseller_id=feature.reseller_id, start_date=on, continues=feature, **{**same, **changes}
+        )
+        if following:
+            Feature.objects.filter(pk=following.pk).update(continues=new)
+        Feature.objects.filter(pk=feature.pk).update(end_date=on)
+        audit.record("feature.changed", new, on=on, **{f"{k}_was": v for k, v in was.items()}, **changes)
+    return new
+
+
+def _refuse_change(feature: Feature, on: date, changes: dict[str, Any]) -> None:
+    kind = feature.feature_type
+    new_kind = changes.get("feature_type") or kind
+    if kind.interval == FeatureType.Interval.ONCE:
+        raise BookRefused(f"{kind} is charged once; charge or credit the difference instead.")
+    if on <= feature.start_date:
+        raise BookRefused(
+            f"The change must come after {day(feature.start_date)}, when this began.", field="on"
+        )
+    if feature.end_date and on >= feature.end_date:
+        raise BookRefused(f"{kind} ends on {day(feature.end_date)} already.", field="on")
+    if new_kind.currency != kind.currency or new_kind.interval == FeatureType.Interval.ONCE:
+        raise BookRefused(f"{kind} cannot become {new_kind}.", field="feature_type")
+    if new_kind.per_number and feature.number_id is None:
+        raise BookRefused(f"{new_kind} goes with a number; start it for that number.", field="feature_type")
+    if all(getattr(feature, name) == value for name, value in changes.items()):
+        raise BookRefused("Nothing would change: give another quantity or price.")
+
+
+def end_feature(*, feature: Feature, on: date, waive: str = "") -> Feature:
+    """End a feature; `on` is the first day without it. `waive` is the reason for asking no early-termination charge.
+
+    Changes dated on or after that day are taken back. Return the feature that runs up to the day.
+    """
+    with act():
+        last = _running_before(feature, on)
+        take_back_after(last.reseller_id, [last.pk])
+        amount = ending_costs([last], on=on)[last.pk]
+        last.end_date = on
+        if waive and amount:
+            last.termination_percent = Decimal(0)
+            audit.record("feature.termination_waived", last, amount=amount, reason=waive)
+        last.save(update_fields=["end_date", "termination_percent"])
+        audit.record("feature.ended", last, date=on, termination=0 if waive else amount)
+    return last
+
+
+def _running_before(feature: Feature, on: date) -> Feature:
+    """Return the feature, or the one it continues that began before a day."""
+    while on <= feature.start_date and feature.continues is not None:
+        feature = feature.continues
+    return feature
+
+
+def reopen_feature(feature: Feature) -> Feature:
+    """Let an ended feature go on after all; what was credited for its end, or charged, is taken back with it."""
+    if Feature.objects.filter(continues=feature).exists():
+        raise BookRefused(
+            "It goes on already under other terms; end that one later, or take its change back."
+        )
+    if feature.number is not None and not has_number(
+        feature.customer, feature.number, feature.end_date or date.max
+    ):
+        raise BookRefused(f"{feature.number} does not belong to {feature.customer} any more.")
+    with act():
+        feature.end_date = None
+        feature.save(update_fields=["end_date"])
+        audit.record("feature.reopened", feature)
+    return feature
+
+
+def take_back_change(feature: Feature) -> Feature:
+    """Undo the dated change that made this feature: the one it continues goes on in its place."""
+    before = feature.continues
+    if before is None:
+        raise BookRefused("This is how the feature began; end it instead.")
+    if Feature.objects.filter(continues=feature).exists():
+        raise BookRefused("It was changed again later; take that change back first.")
+    if Charge.objects.filter(feature=feature, invoice_line__isnull=False).exists():
+        raise BookRefused("It is on a bill already; change it again from another day.")
+    with act():
+        take_back_after(before.reseller_id, [before.pk])
+        before.end_date = feature.end_date
+        before.save(update_fields=["end_date"])
+        audit.record("feature.change_taken_back", before, on=feature.start_date)
+    return before
+
+
+def ending_costs(features: list[Feature], *, on: date) -> dict[int, Decimal]:
+    """Return the early-termination charge of each feature if it ends on a day, before VAT, by id."""
+    found = terms_of(feature.pk for feature in features)
+    return {
+        pk: termination_amount(terms, term, on=on) if term else Decimal(0)
+        for pk, (terms, term) in found.items()
+    }

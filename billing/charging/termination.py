@@ -1,0 +1,162 @@
+"""Early-termination charges: what ending a feature inside its minimum term costs.
+
+The charge is the feature's `termination_percent` of what would still have been charged up to the end of its term, by
+the charge rules of the feature (interval, part periods, the customer's billing day) at the price of its last day:
+
+    round half up(price x quantity x percent x (sum of the shares of the periods from its end to its term's end))
+
+Without pro-rating the period already begun is charged whole anyway and does not count again. It is made once, when
+the feature ends; an end that moves, or a percentage that is waived, takes it back: what waits for the next bill is
+removed, what is billed is credited. A feature that is continued by another has not ended.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from django.db.models import F, Q
+
+from billing.charging.book import FIELDS, FeatureRow, Terms, list_prices, origin_of, own_prices
+from billing.charging.prorate import Method, Part, Service, fraction, part_amount, periods
+from billing.charging.store import Draft, store
+from billing.models import Charge, ChargeKind, Feature
+from resellerkpi.core.money import places
+
+KEY = "termination:"
+ENDED = Q(end_date__isnull=False, continued_by__isnull=True, not_charged=False)
+INSIDE_TERM = Q(termination_percent__gt=0, minimum_term_end__gt=F("end_date"))
+
+
+class Term(NamedTuple):
+    """How long a feature is committed (first day free to leave) and what share of the rest leaving earlier costs."""
+
+    end: date
+    percent: Decimal
+
+
+def termination_amount(terms: Terms, term: Term, *, on: date) -> Decimal:
+    """Return what it costs to end a feature on a day, before VAT. Pure."""
+    if terms.is_once or on >= term.end or not term.percent:
+        return Decimal(0)
+    last = on - timedelta(days=1)
+    price = next((p.price for p in terms.prices if p.start <= last and (p.end is None or last < p.end)), None)
+    if price is None:
+        return Decimal(0)
+    whole = price * terms.row.quantity * term.percent / 100
+    return part_amount(whole, _rest(terms, term, on), min(places(terms.row.currency), 2))
+
+
+def _rest(terms: Terms, term: Term, on: date) -> Fraction:
+    """Return how many periods, parts by their share, lie between the end and the end of the term."""
+    service = Service(terms.origin, term.end, terms.service.interval, terms.row.anchor_day)
+    shares = Fraction(0)
+    for part in periods(service, until=term.end):
+        if part.end <= on or (terms.method is Method.NONE and part.start < on):
+            continue
+        rest = Part(max(part.start, on), part.end, part.period_start, part.period_end)
+        shares += fraction(rest, service.interval, terms.method)
+    return shares
+
+
+def terms_of(features: Iterable[int]) -> dict[int, tuple[Terms, Term | None]]:
+    """Return the terms of features with their minimum terms, by id."""
+    wanted = Feature.objects.filter(pk__in=list(features))
+    prices = list_prices()
+    rows = wanted.values_list(*FIELDS, "minimum_term_end", "termination_percent").order_by("pk")
+    before = _before(wanted)
+    found: dict[int, tuple[Terms, Term | None]] = {}
+    for *fields, until, percent in rows:
+        row = FeatureRow(*fields)
+        earlier: Terms | None = None
+        for link in reversed(before[row.id]):
+            earlier = Terms(link, [], origin_of(link, earlier))
+        terms = Terms(row, own_prices(row, prices[row.type_id]), origin_of(row, earlier))
+        found[row.id] = (terms, Term(until, percent) if until else None)
+    return found
+
+
+def _before(features: Iterable[Feature]) -> dict[int, list[FeatureRow]]:
+    """Return the features each of these continues, the latest first; as many queries as there were changes."""
+    chains: dict[int, list[FeatureRow]] = defaultdict(list)
+    links = {feature.pk: feature.continues_id for feature in features if feature.continues_id}
+    while links:
+        rows = Feature.objects.filter(pk__in=set(links.values()), not_charged=False).values_list(*FIELDS)
+        found = {row.id: row for row in (FeatureRow(*row) for row in rows)}
+        for pk, link in list(links.items()):
+            row = found.get(link)
+            if row is not None:
+                chains[pk].append(row)
+            if row is None or row.continues is None:
+                del links[pk]
+            else:
+                links[pk] = row.continues
+    return chains
+
+
+def charge_terminations(reseller_id: int, until: date, *, customer_id: int | None = None) -> int:
+    """Bring the early-termination charges of features ended by a day in step with their ends; return how many made.
+
+    The caller holds the money of the reseller.
+    """
+    mine = {} if customer_id is None else {"customer_id": customer_id}
+    charged = _charged(mine)
+    ended = Feature.objects.filter(ENDED & INSIDE_TERM, end_date__lte=until, **mine)
+    due = set(ended.values_list("pk", flat=True))
+    drafts, gone = list[Draft](), list[int]()
+    for pk, (terms, term) in terms_of(due | charged.keys()).items():
+        amount = Decimal(0)
+        if pk in due and terms.row.end is not None and term is not None:
+            amount = termination_amount(terms, term, on=terms.row.end)
+        billed = [made for made in charged[pk] if made.is_billed]
+        waiting = [made for made in charged[pk] if not made.is_billed]
+        if sum(made.amount for made in charged[pk]) == amount:
+            continue
+        gone += [made.id for made in waiting]
+        drafts += _drafts(terms, amount - sum(made.amount for made in billed), before=len(billed))
+    Charge.objects.filter(pk__in=gone).delete()
+    return store(reseller_id, drafts)
+
+
+class Made(NamedTuple):
+    """An early-termination charge there is, or, negative, its credit."""
+
+    id: int
+    amount: Decimal
+    is_billed: bool
+
+
+def _charged(mine: dict[str, int]) -> dict[int, list[Made]]:
+    """Return the early-termination charges there are, by feature."""
+    made = Charge.objects.filter(source_key__startswith=KEY, **mine).exclude(feature=None)
+    charged: dict[int, list[Made]] = defaultdict(list)
+    for feature_id, pk, amount, line in made.values_list("feature_id", "pk", "amount", "invoice_line_id"):
+        charged[feature_id].append(Made(pk, amount, line is not None))
+    return charged
+
+
+def _drafts(terms: Terms, amount: Decimal, *, before: int) -> Iterator[Draft]:
+    """Yield the charge, or the credit of one that is billed; `before` tells one from the other."""
+    row = terms.row
+    if not amount:
+        return
+    on = row.end or row.start
+    name = f"Early-termination charge: {row.name}"
+    yield Draft(
+        customer_id=row.customer_id,
+        feature_id=row.id,
+        number_id=row.number_id,
+        kind=ChargeKind.ONE_OFF if amount > 0 else ChargeKind.CREDIT,
+        description=(name if amount > 0 else f"Credit: {name}")[:200],
+        source_key=f"{KEY}{row.id}{f':{before + 1}' if before else ''}",
+        service_start=on,
+        service_end=on + timedelta(days=1),
+        bill_date=on,
+        quantity=Decimal(1),
+        unit_price=amount,
+        amount=amount,
+        cost=Decimal(0),
+        currency=row.currency,
+    )
