@@ -21,7 +21,14 @@ from resellerkpi.core.periods import local_day
 
 @job("book.import")
 def import_upload(
-    task: Task, *, kind: str, token: str, mapping: dict[str, Any], options: dict[str, Any], url: str
+    task: Task,
+    *,
+    kind: str,
+    token: str,
+    mapping: dict[str, Any],
+    options: dict[str, Any],
+    url: str,
+    name: str = "",
 ) -> dict[str, Any]:
     """Load an uploaded list or deck; a refused one is kept, so that its mapping can be mended."""
     path = path_of(token)
@@ -31,7 +38,8 @@ def import_upload(
         reseller = Reseller.objects.get(pk=scope.reseller_id)
         today = local_day(timezone.now(), reseller.zone)
         read = Mapping.of(mapping)
-        outcome = import_any(kind, path, reseller=reseller, mapping=read, options=options, today=today)
+        about: dict[str, Any] = {"mapping": read, "options": options, "today": today, "name": name}
+        outcome = import_any(kind, path, reseller=reseller, **about)
     if outcome.problems:
         first = outcome.problems[0]
         where = f"Line {first.line}: " if first.line else ""

@@ -1,4 +1,4 @@
-"""Takes lists of the book through checking and loading, all or nothing; hands money in to the receivables stage."""
+"""Takes lists of the book through checking and loading, all or nothing; hands money on to its stage."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db import transaction
 
-from billing.importing.book import BOOK_KINDS
+from billing.charging.allocation import allocate_charges
+from billing.importing.book import BOOK_KINDS, carrier_charges
 from billing.importing.decks.deck import DeckOptions, DeckOutcome, import_deck
 from billing.importing.decks.fields import DECK
 from billing.importing.refused import FileRefused
@@ -53,26 +54,33 @@ class BookOutcome:
 
 
 def import_book(
-    kind_slug: str, path: Path, *, reseller: Reseller, mapping: Mapping, today: date
+    kind_slug: str, path: Path, *, reseller: Reseller, mapping: Mapping, today: date, name: str = ""
 ) -> BookOutcome:
     """Check a file and load it when no line has a problem; must run inside the reseller's scope."""
     kind = BOOK_KINDS.get(kind_slug)
     hold_book(reseller.pk)
     try:
-        examined = examine(kind, path, mapping, reseller=reseller, today=today)
+        examined = examine(kind, path, mapping, reseller=reseller, today=today, name=name)
     except FileRefused as refused:
         return BookOutcome(0, 0, 0, 0, Counts(), (Problem(None, "", str(refused)),))
     return load_examined(examined)
 
 
 def import_any(
-    kind_slug: str, path: Path, *, reseller: Reseller, mapping: Mapping, options: dict[str, Any], today: date
+    kind_slug: str,
+    path: Path,
+    *,
+    reseller: Reseller,
+    mapping: Mapping,
+    options: dict[str, Any],
+    today: date,
+    name: str = "",
 ) -> BookOutcome | DeckOutcome:
     """Import a list of the book or, as kind "tariff", a rate deck with its options as plain values."""
     if kind_slug == DECK.slug:
         deck = DeckOptions.of(options)
         return import_deck(path, reseller=reseller, mapping=mapping, options=deck, today=today)
-    return import_book(kind_slug, path, reseller=reseller, mapping=mapping, today=today)
+    return import_book(kind_slug, path, reseller=reseller, mapping=mapping, today=today, name=name)
 
 
 def load_examined(examined: Examined) -> BookOutcome:
@@ -84,7 +92,7 @@ def load_examined(examined: Examined) -> BookOutcome:
     try:
         with transaction.atomic():
             counts = loader(kind)(rows, work)
-    except (OpeningRefused, PaymentRefused) as refused:
+    except (FileRefused, OpeningRefused, PaymentRefused) as refused:
         problem = Problem(None, "", str(refused))
         return BookOutcome(len(rows), 0, len(rows), examined.repeated, Counts(), (problem,))
     _mark_days(kind, rows, work)
@@ -184,4 +192,16 @@ def load_opening_invoices(rows: list[Row], work: Work) -> Counts:
     return Counts(new=len(fresh), unchanged=len(rows) - len(fresh))
 
 
-LOADERS: dict[str, Load] = {"payments": load_payments, "opening-invoices": load_opening_invoices}
+def load_carrier_charges(rows: list[Row], work: Work) -> Counts:
+    """Store carriers' bills and allocate what their references say."""
+    counts = carrier_charges.store(rows, work)
+    if counts.new:
+        allocate_charges(work.reseller)
+    return counts
+
+
+LOADERS: dict[str, Load] = {
+    "carrier-charges": load_carrier_charges,
+    "payments": load_payments,
+    "opening-invoices": load_opening_invoices,
+}

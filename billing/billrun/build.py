@@ -14,9 +14,9 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import Max
 
 from billing.billrun import build_sql as sql
-from billing.billrun.exchange import factors
 from billing.billrun.runs import RunRefused
 from billing.models import BillingRun, RatingBatch
+from billing.models.exchange import factors
 from billing.models.locks import hold_money, hold_usage
 from resellerkpi.core.audit import record
 from resellerkpi.core.models import Reseller

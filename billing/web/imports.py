@@ -34,7 +34,7 @@ PREVIEWED, EXAMINED, AT_ONCE, LISTED = 20, 20_000, 5_000, 50
 LISTS = {
     "customers": "customer-list", "dealers": "dealer-list", "carriers": "carrier-list", "numbers": "number-list",
     "features": "feature-list", "feature-types": "feature-type-list", "payments": "payment-list",
-    "opening-invoices": "invoice-list", "tariff": "tariff-list",
+    "opening-invoices": "invoice-list", "tariff": "tariff-list", "carrier-charges": "carrier-bill-list",
 }  # fmt: skip
 TEMPLATES = {"csv": template_csv, "xlsx": template_xlsx}
 
@@ -177,14 +177,14 @@ class ImportCheck(Page):
             return job_redirect(
                 enqueue(
                     "book.import",
-                    {**params, "token": self.token, "url": done_url},
+                    {**params, "token": self.token, "url": done_url, "name": self.name},
                     title=title,
                     back_url=back,
                 )
             )
         outcome = import_any(
             self.kind.slug, self.path, reseller=self.reseller, mapping=form.read(), options=form.options(),
-            today=self.today,
+            today=self.today, name=self.name,
         )  # fmt: skip
         if outcome.problems:
             return self.show(form, checked=(checked, list(outcome.problems)), status=422)

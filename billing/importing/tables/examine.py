@@ -41,9 +41,19 @@ class Examined:
 
 
 def examine(
-    kind: Kind, path: Path, mapping: Mapping, *, reseller: Reseller, today: date, most: int | None = None
+    kind: Kind,
+    path: Path,
+    mapping: Mapping,
+    *,
+    reseller: Reseller,
+    today: date,
+    most: int | None = None,
+    name: str = "",
 ) -> Examined:
-    """Read and check a file (or its first `most` lines); raises FileRefused for what cannot be read at all."""
+    """Read and check a file (or its first `most` lines), known to the user by `name` when that is not its path's.
+
+    Raises FileRefused for what cannot be read at all.
+    """
     mapping = mapping.with_country(reseller.country)
     table = mapping.read(path)
     if kind.reshape is not None:
@@ -56,7 +66,7 @@ def examine(
     lines = counting[:most]
     if not lines:
         raise FileRefused("No line of the file counts: the mapping skips them all.")
-    work = Work(reseller=reseller, today=today)
+    work = Work(reseller=reseller, today=today, file_name=name or path.name)
     rows = _rows(kind, lines, found, mapping, work, width=len(table.heads))
     rows, repeated = _once(rows, kind, work, mapping.once)
     _resolve(rows, kind.fields, work)

@@ -29,11 +29,13 @@ class Counts:
 class Work:
     """What checking and loading share: whose book it is, the day it is, the problems so far, the references found.
 
-    `ids` holds, for each kind of reference, the ids of the codes that the file names.
+    `ids` holds, for each kind of reference, the ids of the codes that the file names; `file_name` is how the user
+    knows the file.
     """
 
     reseller: Reseller
     today: date
+    file_name: str = ""
     problems: Problems = field(default_factory=Problems)
     ids: dict[str, dict[str, int]] = field(default_factory=dict)
 
