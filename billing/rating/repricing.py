@@ -28,7 +28,7 @@ Bools: TypeAlias = NDArray[np.bool_]
 #: Which calls are priced anew; the others keep what they have and what they drew. None: all.
 Chosen: TypeAlias = Callable[[pd.DataFrame], Bools] | None
 
-KEPT = ("rate_id", "number_id", "call_class", "currency", "state", "reason", "retail", "access_charge",
+KEPT = ("customer_id", "rate_id", "number_id", "call_class", "currency", "state", "reason", "retail", "access_charge",
         "expected_cost", "has_expected", "billed_seconds")  # fmt: skip
 _MOVES = ("rate_id", "retail", "currency", "state", "access_charge", "billed_seconds")
 
@@ -61,8 +61,9 @@ class Books:
 def reprice(books: Books, block: Block, chosen: Chosen = None) -> pd.DataFrame:
     """Return the calls of a block in call order: as held (old_), by the book (base_) and as they would be (new_).
 
-    `moved` says whether the overlay moves what a call costs its customer; `stale` whether the book as it stands
-    would price the call differently already. Calls of customers without a moved call keep the retail they have.
+    `moved` says whether the overlay moves what a call costs its customer (all calls, without an overlay); `stale`
+    whether the book as it stands would price the call differently already. `touched` are the calls of customers with
+    a moved call: the others keep the retail they have.
     """
     frames = [_rated(books, block, carrier) for carrier in block.carriers]
     frame = pd.concat([part for part in frames if len(part)], ignore_index=True)
@@ -93,14 +94,13 @@ def _rated(books: Books, block: Block, carrier: int) -> pd.DataFrame:
     base = rate_calls(chunk, book)
     new = base if proposed is book else rate_calls(chunk, proposed)
     found: dict[str, Any] = {f"new_{name}": new[name] for name in KEPT}
-    moved = np.zeros(len(chunk), dtype=bool)
-    before = {name: chunk[f"old_{name}"] for name in _MOVES} if proposed is book else base
+    moved = np.full(len(chunk), proposed is book)
     for name in _MOVES:
-        moved |= (new[name] != before[name]).to_numpy(dtype=bool)
+        moved |= (new[name] != base[name]).to_numpy(dtype=bool)
     stale = differs(base, book)
     return chunk.assign(
         **found,
-        moved=stale if proposed is book else moved,
+        moved=moved,
         stale=stale,
         base_expected_cost=base["expected_cost"],
         base_has_expected=base["has_expected"],

@@ -113,9 +113,19 @@ _BILLED = f"""
 WITH billed AS ({BILLED})
 SELECT count(*) FROM billing_call call {JOIN_BILLED} WHERE {_WHERE} AND NOT {UNBILLED}
 """  # noqa: S608 - fragments of our own
-_BILLED_PARTIES = f"""
+#: Which invoices cover billed calls: of each, the first that does.
+_INVOICES = f"""
 WITH billed AS ({BILLED})
-SELECT DISTINCT call.customer_id, call.currency FROM billing_call call {JOIN_BILLED} WHERE {_WHERE} AND NOT {UNBILLED}
+SELECT DISTINCT covering.id FROM billing_call call {JOIN_BILLED}
+JOIN billing_customer customer ON customer.id = call.customer_id
+CROSS JOIN LATERAL (
+    SELECT invoice.id FROM billing_invoice invoice
+    WHERE invoice.customer_id = call.customer_id AND invoice.usage_before > call.started_at
+      AND invoice.currency = coalesce(nullif(call.currency, ''), customer.currency)
+      AND invoice.usage_batch >= call.batch_id
+    ORDER BY invoice.usage_before, invoice.usage_batch, invoice.id LIMIT 1
+) covering
+WHERE {_WHERE} AND NOT {UNBILLED}
 """  # noqa: S608 - fragments of our own
 #: What is read of each call: kind and expression. The destination counts as given where no rate of the call names it;
 #: a call whose number was not known may also be known by its caller's number.
@@ -208,10 +218,10 @@ def read_slice(reseller: Reseller, where: RerateSelection, part: Slice) -> pd.Da
     return pd.DataFrame(columns)
 
 
-def billed_invoices(reseller: Reseller, where: RerateSelection) -> list[tuple[int, str]]:
-    """Return the customers and currencies of the calls of a selection that an invoice covers already."""
+def billing_invoices(reseller: Reseller, where: RerateSelection) -> list[int]:
+    """Return the invoices, drafts too, that cover calls of a selection."""
     begin, end = _span(reseller, where)
-    return _run(_BILLED_PARTIES, [reseller.pk, *_narrowing(reseller, where, begin, end)])
+    return sorted(row[0] for row in _run(_INVOICES, [reseller.pk, *_narrowing(reseller, where, begin, end)]))
 
 
 def billed_calls(reseller: Reseller, where: RerateSelection) -> int:
