@@ -41,6 +41,10 @@ class Answer:
             writer.writerow([_cell(row.get(n)) for n in self.names])
         return out.getvalue()
 
+    def heads(self) -> list[tuple[str, bool]]:
+        """Return the names, and whether a column holds figures."""
+        return [(n, any(_is_figure(row.get(n)) for row in self.rows)) for n in self.names]
+
     def table(self) -> list[list[tuple[str, bool]]]:
         """Return the cells of a page: text, and whether it is a figure."""
         return [[(_cell(row.get(n)), _is_figure(row.get(n))) for n in self.names] for row in self.rows]
