@@ -4,16 +4,15 @@ in words.
 
 RATING = {
     "A second rate after so many seconds of the call": (
-        "R023", "R024", "R037", "R039", "R044", "R111", "R124", "R193", "R195", "R197",
+        "R023", "R024", "R037", "R039", "R044", "R111", "R193",
     ),
     "Rates by the minute of the hour, or by several charge components": ("R115", "R184", "R185"),
     "A connection fee for every band entered": ("R113",),
     "Each band rounded up on its own when a call is split": ("R182", "R183"),
-    "An upstream internal step, not a price": ("R028",),
     "Prepaid: a call refused or cut for lack of credit": ("R092", "R097", "R350", "R351"),
-    "Included seconds used up in whole intervals of the rate": ("R128",),
-    "Allowances drawn before the call is rounded up to its increment": ("R238",),
-    "A bundle that had ended by its date: the matching of bundles, not the drawing": ("R237",),
+    "Allowances drawn before the call is rounded up to its increment, or by parts of a second": (
+        "R200", "R202", "R238",
+    ),
     "Graduated or all-units tiers over a period, minimum and maximum spend": (
         "R304", "R308", "R309", "R310", "R311", "R315", "R317", "R318", "R321", "R323", "R327", "R337",
     ),
