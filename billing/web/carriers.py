@@ -9,6 +9,7 @@ from django.db.models.functions import Coalesce
 from django.urls import URLPattern, path, reverse
 
 from billing.models import Carrier, CdrFile, Supply, Tariff
+from billing.web.carrier_bills import BILLS, bill_rows
 from billing.web.editing import RecordForm, list_actions
 from billing.web.lookups import current_on
 from resellerkpi.core.access import Capability
@@ -120,6 +121,7 @@ class CarrierPage(DetailPage):
             panels.append(
                 TablePanel("Wholesale tariffs", TARIFFS, rows, row_url="tariff", empty=empty, wide=False)
             )
+            panels.append(self.bills())
         files = CdrFile.objects.filter(carrier=carrier).order_by("-loaded_at", "-pk")
         supplied = Supply.objects.filter(current_on(self.today), carrier=carrier, number__isnull=False)
         return [
@@ -127,6 +129,13 @@ class CarrierPage(DetailPage):
             TablePanel("Latest call files", FILES, files, row_url="cdr-file", limit=12),
             TablePanel("Numbers it supplies", SUPPLIED, supplied.order_by("number__number"), limit=25),
         ]
+
+    def bills(self) -> TablePanel:
+        """Return its latest bills."""
+        rows = bill_rows().filter(carrier=self.object).order_by("-invoice_date", "-pk")
+        shown = [c for c in BILLS if c.name != "carrier"]
+        empty = EmptyState("None of its bills is loaded: what it charges besides calls is not compared.")
+        return TablePanel("Latest bills", shown, rows, row_url="carrier-bill", limit=12, empty=empty)
 
 
 class CarrierFields(forms.ModelForm):

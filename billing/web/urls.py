@@ -4,6 +4,9 @@ from django.urls import URLPattern
 
 from billing.web import (
     calls,
+    carrier_bills,
+    carrier_charges,
+    carrier_passing,
     carriers,
     credits,
     customers,
@@ -24,6 +27,9 @@ from billing.web import (
 
 urlpatterns: list[URLPattern] = [
     *calls.urls,
+    *carrier_bills.urls,
+    *carrier_charges.urls,
+    *carrier_passing.urls,
     *carriers.urls,
     *credits.urls,
     *customers.urls,

@@ -84,6 +84,7 @@ SECTIONS: tuple[Section, ...] = (
             Entry("Tariffs", "tariff-list", _C.VIEW_BOOK),
             Entry("Feature types", "feature-type-list", _C.VIEW_BOOK),
             Entry("Carriers", "carrier-list", _C.EDIT_BOOK),
+            Entry("Carrier bills", "carrier-bill-list", _C.VIEW_WHOLESALE),
         ),
     ),
     Section(

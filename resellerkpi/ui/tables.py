@@ -19,8 +19,10 @@ from resellerkpi.ui.navigation import address
 Rows = QuerySet[Any] | Iterable[Mapping[str, Any]]
 #: Codes whose label is shown as a mark of that meaning.
 MEANINGS = {
-    **dict.fromkeys(("active", "sent", "paid", "done", "loaded", "rated", "issued", "confirmed"), "good"),
-    **dict.fromkeys(("suspended", "billed", "checked", "pending", "running", "loading"), "attention"),
+    **dict.fromkeys(
+        ("active", "sent", "paid", "done", "loaded", "rated", "issued", "confirmed", "allocated"), "good"
+    ),
+    **dict.fromkeys(("suspended", "billed", "checked", "pending", "running", "loading", "open"), "attention"),
     **dict.fromkeys(("failed", "error", "void"), "bad"),
 }
 

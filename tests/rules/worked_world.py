@@ -12,6 +12,8 @@ from billing.bills import bill, credit
 from billing.models import (
     BillingRun,
     Call,
+    CarrierCharge,
+    CarrierInvoice,
     CdrFile,
     CreditNote,
     Customer,
@@ -59,6 +61,8 @@ class Worked:
     customer: Customer
     dealer: int
     carrier: int
+    carrier_bill: CarrierInvoice
+    carrier_charge: CarrierCharge
     number: Number
     feature: Feature
     feature_type: FeatureType
@@ -74,6 +78,21 @@ class Worked:
     token: str
     key: ApiKey
     job: Job
+
+
+def carrier_bill(house: House, mark: str) -> CarrierInvoice:
+    """Make a carrier's bill of one line, for the first customer's number."""
+    bill_of_carrier = CarrierInvoice.objects.create(
+        reseller=house.reseller, carrier=house.carrier, number=f"{mark}-77", invoice_date=date(2026, 9, 1),
+        currency="GBP", net=Decimal("9.00"), file_name=f"{mark}.csv",
+    )  # fmt: skip
+    CarrierCharge.objects.create(
+        reseller=house.reseller, invoice=bill_of_carrier, line=2, reference=house.numbers[0].number,
+        description=f"{mark} rental", service_start=date(2026, 8, 1), service_end=date(2026, 9, 1),
+        amount=Decimal("8.25"), state="allocated", found="reference", number=house.numbers[0],
+        customer=house.customers[0],
+    )  # fmt: skip
+    return bill_of_carrier
 
 
 def worked_world(folder: Path) -> tuple[World, Worked, Worked]:
@@ -124,11 +143,14 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             now=timezone.now(),
         )
         link, token = mint(report, now=timezone.now())
+        bill_of_carrier = carrier_bill(house, mark)
         return Worked(
             house=house,
             customer=house.customers[0],
             dealer=house.dealers[0].pk,
             carrier=house.carrier.pk,
+            carrier_bill=bill_of_carrier,
+            carrier_charge=bill_of_carrier.charges.get(),
             number=house.numbers[0],
             feature=house.features[0],
             feature_type=house.line,
