@@ -5,17 +5,15 @@ the same in words.
 TAX = {
     "A fixed amount of tax, or tax that is withheld": ("T010", "T011", "T085"),
     "A minimum commitment made up at the end of a period": ("T046", "T048"),
-    "A discount rounded on its own: the product discounts the unit price before it rounds a charge": (
-        "T061", "T063", "T065", "T066", "T067", "T071", "T072", "T073", "T076", "T077", "T079",
-        "T095", "T097", "T098",
+    "A discount of a fixed amount, of thousandths of a per cent or of more than the price, or shown by itself": (
+        "T063", "T066", "T071", "T072", "T073", "T076", "T077", "T079", "T097",
     ),
     "An advance with four decimals": ("T087",),
     "Prices that include VAT: the product's are before VAT": (
-        "T110", "T111", "T113", "T114", "T122", "T123", "T133", "T134", "T150", "T157", "T159",
-        "T161", "T162", "T164", "T165", "T199",
+        "T110", "T111", "T113", "T114", "T122", "T123", "T133", "T134", "T150", "T157", "T199",
     ),
     "A line taxed at the weighted mean of other lines' rates": ("T153",),
-    "VAT that is not rounded at all": ("T177", "T180", "T181"),
+    "VAT that is not rounded at all": ("T177",),
     "VAT rounded down": ("T194",),
     "A currency whose minor unit the source leaves out against its own register": ("T224",),
     "Behaviour upstream, with nothing to compute": ("T136", "T173", "T174"),
