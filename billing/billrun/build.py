@@ -33,19 +33,23 @@ def hold_still(reseller: Reseller) -> None:
     hold_money(reseller.pk)
 
 
-def build_invoices(reseller: Reseller, run: BillingRun) -> int:
+def build_invoices(reseller: Reseller, run: BillingRun, *, customer_id: int | None = None) -> int:
     """Make the drafts of a locked run, and the reasons of those not made; return the batch it goes up to.
 
-    Needs hold_still() before. Charges and calls that an invoice holds already are left out.
+    Needs hold_still() before, unless it is for one customer and taken back. Charges and calls that an invoice holds
+    already are left out.
     """
     previous = _previous(run)
-    values = _values(reseller, run, previous)
+    values = _values(reseller, run, previous) | {"customer": customer_id}
     with connection.cursor() as cursor:
         for statement in sql.CLEAR:
             cursor.execute(statement)
         cursor.execute(sql.ACCOUNTS, values)
         cursor.execute("ANALYZE run_account")
-        _sum_usage(cursor, values, previous)
+        if customer_id is None:
+            _sum_usage(cursor, values, previous)
+        else:
+            cursor.execute(sql.USAGE_TABLE + sql.EACH, {**values, "customers": [customer_id]})
         _convert_costs(cursor, run)
         for statement in sql.BUILD:
             cursor.execute(statement, values)

@@ -28,6 +28,7 @@ LEFT JOIN (
     WHERE reseller_id = %(reseller)s AND usage_before IS NOT NULL GROUP BY customer_id
 ) billed ON billed.customer_id = customer.id
 WHERE customer.reseller_id = %(reseller)s AND customer.billing_cycle = %(cycle)s AND NOT customer.is_test
+    AND (%(customer)s::bigint IS NULL OR customer.id = %(customer)s)
 """
 
 #: Regular customers, those never billed for usage, and the rest, whose watermarks must be looked at one by one.
@@ -86,6 +87,7 @@ SELECT DISTINCT used.cost_currency, coalesce(nullif(used.currency, ''), account.
 FROM run_usage used JOIN run_account account USING (customer_id) WHERE used.cost <> 0
 """
 
+#: A package without an activation fee is known to have begun by a charge of nothing, which no bill prints.
 LINES = """
 CREATE TEMP TABLE run_line ON COMMIT DROP AS
 SELECT usage.customer_id, usage.currency, 'usage' AS kind, 4 AS rank,
@@ -119,6 +121,7 @@ FROM billing_charge charge
 JOIN run_account account ON account.customer_id = charge.customer_id
 LEFT JOIN billing_feature feature ON feature.id = charge.feature_id
 WHERE charge.reseller_id = %(reseller)s AND charge.invoice_line_id IS NULL AND charge.bill_date <= %(period_end)s
+    AND NOT (charge.is_activation AND charge.amount = 0)
 """
 
 #: One row per customer and currency with what it comes to and, if it is not to be billed, why.
