@@ -1,5 +1,7 @@
 """The billing application."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -7,3 +9,7 @@ class BillingConfig(AppConfig):
     """The book, usage, prices, bills and money."""
 
     name = "billing"
+
+    def ready(self) -> None:
+        """Load the job handlers that stand outside billing.jobs."""
+        import_module("billing.jobs_prices")

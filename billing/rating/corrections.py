@@ -97,7 +97,9 @@ class _Cover:
         """Return the invoice of each call, 0 for calls that are not billed."""
         found = np.zeros(len(frame), dtype=np.int64)
         parties = frame.groupby(["old_customer_id", "old_currency"], sort=False).indices
-        for (customer, currency), rows in parties.items():
+        for party, rows in parties.items():
+            key: Any = party
+            customer, currency = key
             marks = self.marks.get((customer, currency or self.own.get(customer, "")))
             if marks:
                 before, batch, invoices = (np.array(column) for column in zip(*marks, strict=True))
@@ -174,8 +176,9 @@ def _sum(proposal: Proposal, bills: dict[int, _Bill], frame: pd.DataFrame, invoi
     table = mine.assign(**now)
     table["changed"] = (table["retail"] != table["old_retail"]).astype(np.int64)
     groups = table.groupby(["invoice", "number_id", "service", "call_class"], sort=False)
-    for (pk, *line), row in groups[["retail", "changed"]].sum().iterrows():
-        number, service, call_class = line
+    for at, row in groups[["retail", "changed"]].sum().iterrows():
+        key: Any = at
+        pk, number, service, call_class = key
         bills[pk].lines[int(number), str(service), str(call_class)] += int(row["retail"])
         bills[pk].changed += int(row["changed"])
 

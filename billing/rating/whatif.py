@@ -61,8 +61,9 @@ class Answer:
         """Add figures of calls to both tables."""
         for keys, table in ((customers, self.by_customer), (destinations, self.by_destination)):
             frame = pd.DataFrame({"key": keys, "currency": currencies, **figures})
-            for (key, currency), row in frame.groupby(["key", "currency"], sort=False).sum().iterrows():
-                total = table.setdefault((key, currency), [0] * len(FIGURES))
+            for at, row in frame.groupby(["key", "currency"], sort=False).sum().iterrows():
+                key: Any = at
+                total = table.setdefault(key, [0] * len(FIGURES))
                 for name, value in row.items():
                     total[FIGURES.index(name)] += int(value)
 
