@@ -19,10 +19,12 @@ from billing.web import (
     invoices,
     numbers,
     payments,
+    rerating,
     runs,
     search,
     tariffs,
     upload,
+    whatif,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -42,8 +44,10 @@ urlpatterns: list[URLPattern] = [
     *invoices.urls,
     *numbers.urls,
     *payments.urls,
+    *rerating.urls,
     *runs.urls,
     *search.urls,
     *tariffs.urls,
     *upload.urls,
+    *whatif.urls,
 ]

@@ -75,6 +75,7 @@ SECTIONS: tuple[Section, ...] = (
             Entry("Call files", "cdr-file-list", _C.VIEW_USAGE),
             Entry("Calls", "call-list", _C.VIEW_USAGE),
             Entry("Billing errors", "billing-errors", _C.EDIT_BOOK),
+            Entry("Price calls again", "price-again", _C.BILL),
         ),
     ),
     Section(
@@ -82,6 +83,7 @@ SECTIONS: tuple[Section, ...] = (
         "pricing",
         (
             Entry("Tariffs", "tariff-list", _C.VIEW_BOOK),
+            Entry("What if", "what-if", _C.VIEW_MARGIN),
             Entry("Feature types", "feature-type-list", _C.VIEW_BOOK),
             Entry("Carriers", "carrier-list", _C.EDIT_BOOK),
             Entry("Carrier bills", "carrier-bill-list", _C.VIEW_WHOLESALE),

@@ -11,6 +11,7 @@ from django.core import mail
 from billing.importing.book import BOOK_KINDS
 from billing.importing.formats import FORMATS
 from billing.importing.uploads import keep
+from billing.models.freshness import fingerprint
 from kpis.kpi import KPIS
 from reports.mailing import ask
 from reports.registry import REPORTS
@@ -39,6 +40,13 @@ def dealers(worked: Worked) -> dict[str, Any]:
     return {"kind": "dealers", "token": token, "mapping": {}, "options": {}, "url": "/import/dealers/"}
 
 
+def pricing_again(worked: Worked) -> dict[str, Any]:
+    """Return the parameters of pricing calls again after a preview that is up to date."""
+    worked.preview.result["fingerprint"] = fingerprint(worked.house.reseller.pk)
+    worked.preview.save(update_fields=["result"])
+    return {"preview": str(worked.preview.pk)}
+
+
 def mailing(worked: Worked) -> dict[str, Any]:
     """Return the parameters of the mail that was asked for."""
     asked = ask(
@@ -52,6 +60,9 @@ JOBS: dict[str, Parameters] = {
     "book.import": dealers,
     "usage.import": call_file,
     "usage.repair": lambda w: {"reasons": None, "identities": None},
+    "usage.preview": lambda w: {"where": {"first": "2026-08-01", "last": "2026-08-31"}},
+    "usage.rerate": pricing_again,
+    "prices.what_if": lambda w: {"asked": w.answer.params["asked"]},
     "bills.produce": lambda w: {"run_id": w.run.pk},
     "kpis.refresh": lambda w: {},
     "reports.run": lambda w: {"run": str(w.report.pk)},

@@ -25,7 +25,9 @@ from billing.models import (
     Tariff,
 )
 from billing.pipeline import import_cdrs
+from billing.pipeline_prices import preview_rerate, what_if
 from billing.receivables.payments import PaymentRow, record_payments
+from billing.results import keep_result
 from reports.models import Run, ShareLink
 from reports.registry import REPORTS
 from reports.run import run as run_report
@@ -78,6 +80,8 @@ class Worked:
     token: str
     key: ApiKey
     job: Job
+    preview: Job
+    answer: Job
 
 
 def carrier_bill(house: House, mark: str) -> CarrierInvoice:
@@ -168,4 +172,31 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             job=Job.objects.create(
                 reseller=house.reseller, kind="house.sweep", title=f"{mark} job", state="done"
             ),
+            preview=_preview(house, mark),
+            answer=_answer(house, mark),
         )
+
+
+def _preview(house: House, mark: str) -> Job:
+    """Return a preview of pricing August again, as its job leaves it."""
+    where = {"first": "2026-08-01", "last": "2026-08-31"}
+    found = preview_rerate(house.reseller, where, now=NOW)
+    return _finished(house, mark, "usage.preview", {"where": where}, found)
+
+
+def _answer(house: House, mark: str) -> Job:
+    """Return the answer to what August would have cost at a tenth more, as its job leaves it."""
+    assert house.retail is not None
+    asked = {
+        "kind": "change", "first": "2026-08-01", "end": "2026-09-01", "tariff_id": house.retail.pk, "notice_days": 30,
+        "as_of": "2026-08-01", "changes": [{"match": "", "percent": "10"}], "floor": "20",
+    }  # fmt: skip
+    return _finished(house, mark, "prices.what_if", {"asked": asked}, what_if(house.reseller, asked))
+
+
+def _finished(house: House, mark: str, kind: str, params: dict[str, object], found: dict[str, object]) -> Job:
+    kept = keep_result(found, name=f"{mark} {kind}", now=timezone.now())
+    result = {"artifact": kept, "fingerprint": found.get("fingerprint")}
+    return Job.objects.create(
+        reseller=house.reseller, kind=kind, title=f"{mark} {kind}", state="done", params=params, result=result
+    )
