@@ -2,66 +2,28 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import connection
 
-from kpis.facts import close_of, computed, stored
-from kpis.facts_sql import DAYS
-from kpis.kpi import Kpi, Part, Parts
+from kpis.asked import Asked, Cell, Figure, Figures
+from kpis.kpi import Kpi, Part
+from kpis.measures import Measure
 from kpis.sources import Source
 
 ZERO = Decimal(0)
-
-
-class Cell(NamedTuple):
-    """Where a figure stands: dimension ("" = all), key, month and currency ("" = a count)."""
-
-    dimension: str
-    key: str
-    month: date
-    currency: str
-
-
-Figures = dict[Cell, Parts]
 Sums = dict[Cell, tuple[Decimal, ...]]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Whose figures, for which closes, out of stored facts or computed; a dealer's or customer's own when named."""
-
-    reseller_id: int
-    days: tuple[date, ...]
-    dealer_id: int | None = None
-    customer_id: int | None = None
-    from_store: bool = False
-
-    @classmethod
-    def months(cls, reseller_id: int, months: Iterable[date], today: date, **more: Any) -> "Asked":
-        """Ask for months: each at its last day, the open one at today."""
-        return cls(reseller_id, tuple(close_of(m, today) for m in months if m <= today), **more)
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the parameters of every query."""
-        return {
-            "reseller": self.reseller_id,
-            "days": list(self.days),
-            "months": [d.replace(day=1) for d in self.days],
-            "dealer": self.dealer_id,
-            "customer": self.customer_id,
-        }
 
 
 def compute(kpis: Sequence[Kpi], asked: Asked, dimensions: Iterable[str] = ("",)) -> dict[str, Figures]:
     """Return the parts of KPIs that are not derived, per slug and cell; zero rows are left out."""
+    plain = [k for k in kpis if not k.shape.measure]
     wanted: dict[str, tuple[Source, dict[str, None], set[str]]] = {}
-    for kpi in kpis:
+    for kpi in plain:
         for dimension in {"", *dimensions} & {"", *kpi.by}:
-            for part in _sides(kpi, dimension):
+            for part in sides(kpi, dimension):
                 source, values, splits = wanted.setdefault(part.source.name, (part.source, {}, set()))
                 values[part.value] = None
                 if part.source.column(dimension):
@@ -71,18 +33,20 @@ def compute(kpis: Sequence[Kpi], asked: Asked, dimensions: Iterable[str] = ("",)
         for name, (source, values, splits) in wanted.items()
     }
     positions = {name: list(values) for name, (_, values, _) in wanted.items()}
-    return {kpi.slug: _assemble(kpi, set(dimensions), sums, positions) for kpi in kpis}
+    found = {kpi.slug: _assemble(kpi, set(dimensions), sums, positions) for kpi in plain}
+    return found | _spread([k for k in kpis if k.shape.measure], asked, dimensions)
 
 
-def _sides(kpi: Kpi, dimension: str) -> list[Part]:
-    sides = [kpi.shape.top, kpi.shape.bottom]
-    return [part.at(dimension) for part in sides if part is not None]
+def sides(kpi: Kpi, dimension: str) -> list[Part]:
+    """Return the parts a KPI takes for a dimension: what is divided, and by what when it is a ratio."""
+    both = [kpi.shape.top, kpi.shape.bottom]
+    return [part.at(dimension) for part in both if part is not None]
 
 
 def _sum(source: Source, values: Sequence[str], splits: Sequence[str], asked: Asked) -> Sums:
     """Run the one query of a source: sums of its values by month, currency and each dimension alone."""
     with connection.cursor() as cursor:
-        cursor.execute(_statement(source, values, splits, asked), asked.parameters())
+        cursor.execute(_statement(source, values, splits, asked), asked.parameters(source.window))
         rows = cursor.fetchall()
     found: Sums = {}
     everything = 2 ** len(splits) - 1
@@ -105,51 +69,58 @@ def _statement(source: Source, values: Sequence[str], splits: Sequence[str], ask
         f"{source.currency or repr('')}::text AS currency",
         *[f", ({source.column(split)})::text AS {d}" for split, d in zip(splits, dims, strict=True)],
         *[f", {value} AS v{i}" for i, value in enumerate(values)],
-        *_from(source, splits, asked),
+        *asked.rows(source, splits),
         ") q",
     ]
     finest = ["(SELECT", ", ".join(keys), *sums, "FROM", *rows, "GROUP BY", ", ".join(keys), ") p"]
     mask = f"GROUPING({', '.join(dims)})" if dims else "0"
-    return " ".join(
-        [
-            "WITH",
-            ", ".join([DAYS, *_tables(source, splits, asked)]),
-            "SELECT month, currency,",
-            ", ".join([mask, *dims]),
-            *sums,
-            "FROM",
-            *finest,
-            f"GROUP BY GROUPING SETS ({sets})",
-        ]
-    )
+    select = ["SELECT month, currency,", ", ".join([mask, *dims]), *sums, "FROM", *finest]
+    return " ".join([asked.tables(source, splits), *select, f"GROUP BY GROUPING SETS ({sets})"])
 
 
-def _tables(source: Source, splits: Sequence[str], asked: Asked) -> list[str]:
-    tables = [*source.tables]
-    if "status" in splits and source.of_customers and "customerfact" not in tables:
-        tables.append("customerfact")
-    return stored(tables) if asked.from_store else computed(tables)
+def _spread(kpis: Sequence[Kpi], asked: Asked, dimensions: Iterable[str]) -> dict[str, Figures]:
+    """Return the parts of distributions: one query per summed value and dimension, whatever the measures."""
+    found: dict[str, Figures] = {kpi.slug: {} for kpi in kpis}
+    wanted: dict[tuple[str, str, str], list[Kpi]] = defaultdict(list)
+    for kpi in kpis:
+        for dimension in {"", *dimensions} & {"", *kpi.by}:
+            (part,) = sides(kpi, dimension)
+            wanted[part.source.name, part.value, dimension].append(kpi)
+    for (_, _, dimension), alike in wanted.items():
+        (part,) = sides(alike[0], dimension)
+        measures = [kpi.shape.measure for kpi in alike if kpi.shape.measure]
+        for month, currency, key, base, *parts in _ranked(part, measures, dimension, asked):
+            cell = Cell(dimension, key or "", month, currency)
+            for at, kpi in enumerate(alike):
+                top, bottom = (Decimal(p or 0) for p in parts[2 * at : 2 * at + 2])
+                found[kpi.slug][cell] = Figure(top, bottom, Decimal(base))
+    return found
 
 
-def _from(source: Source, splits: Sequence[str], asked: Asked) -> list[str]:
-    """Return FROM and WHERE of a source's rows, joined with what the dimensions and the scope need."""
-    parts = ["FROM", source.rows, "r"]
-    if not source.of_customers:
-        return [*parts, *(["WHERE false"] if asked.dealer_id or asked.customer_id else [])]
-    if asked.dealer_id or asked.customer_id or "c." in source.currency or set(splits) - set(source.own):
-        parts.append("JOIN billing_customer c ON c.id = r.customer_id AND c.reseller_id = %(reseller)s")
-    if "status" in splits:
-        parts.append("LEFT JOIN customerfact f ON f.customer_id = r.customer_id AND f.month = r.month")
-    if "dealer" in splits:
-        parts.append(
-            "LEFT JOIN billing_dealer dealer ON dealer.id = c.dealer_id AND dealer.reseller_id = %(reseller)s"
-        )
-    parts.append("WHERE true")
-    if asked.dealer_id:
-        parts.append("AND c.dealer_id = %(dealer)s")
-    if asked.customer_id:
-        parts.append("AND c.id = %(customer)s")
-    return parts
+def _ranked(part: Part, measures: Sequence[Measure], dimension: str, asked: Asked) -> list[tuple[Any, ...]]:
+    source = part.source
+    splits = [dimension] if dimension else []
+    amounts = [
+        "(SELECT r.month,",
+        f"{source.currency or repr('')}::text AS currency,",
+        f"({source.column(dimension) if dimension else repr('')})::text AS key,",
+        f"{source.item} AS item, sum({part.value}) AS x",
+        *asked.rows(source, splits),
+        f"GROUP BY 1, 2, 3, 4 HAVING sum({part.value}) <> 0) a",
+    ]
+    ranked = [
+        "(SELECT *, row_number() OVER (PARTITION BY month, currency, key ORDER BY x DESC, item) AS place,",
+        "count(*) OVER (PARTITION BY month, currency, key) AS n FROM",
+        *amounts,
+        ") s",
+    ]
+    parts = ", ".join(f"{m.top}, {m.bottom}" for m in measures)
+    select = f"SELECT month, currency, key, count(*), {parts} FROM"
+    statement = [asked.tables(source, splits), select, *ranked, "GROUP BY month, currency, key"]
+    with connection.cursor() as cursor:
+        cursor.execute(" ".join(statement), asked.parameters(source.window))
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def _assemble(
@@ -157,18 +128,18 @@ def _assemble(
 ) -> Figures:
     figures: Figures = {}
     for dimension in {"", *dimensions} & {"", *kpi.by}:
-        sides = _sides(kpi, dimension)
-        values = [_side(part, dimension, sums, positions) for part in sides]
-        if len(sides) == 1:
-            figures |= {cell: (value, None) for cell, value in values[0].items() if value}
+        parts = sides(kpi, dimension)
+        values = [_side(part, dimension, sums, positions) for part in parts]
+        if len(parts) == 1:
+            figures |= {cell: Figure(value) for cell, value in values[0].items() if value}
         else:
-            figures |= _divide(sides[1].source, dimension, *values, alike=_alike(sides))
+            figures |= _divide(parts[1].source, dimension, *values, alike=alike(parts))
     return figures
 
 
-def _alike(sides: Sequence[Part]) -> bool:
+def alike(parts: Sequence[Part]) -> bool:
     """Say whether both sides have or lack a currency, so that a base without a top is a row of its own."""
-    return bool(sides[0].source.currency) == bool(sides[1].source.currency)
+    return bool(parts[0].source.currency) == bool(parts[1].source.currency)
 
 
 def _divide(
@@ -180,11 +151,10 @@ def _divide(
     figures: Figures = {}
     for cell in cells:
         at, key = (dimension, cell.key) if split else ("", "")
-        pair = (
-            top.get(cell, ZERO),
-            bottom.get(Cell(at, key, cell.month, cell.currency if money else ""), ZERO),
+        pair = Figure(
+            top.get(cell, ZERO), bottom.get(Cell(at, key, cell.month, cell.currency if money else ""), ZERO)
         )
-        if any(pair) and (split or pair[0]):
+        if (pair.top or pair.bottom) and (split or pair.top):
             figures[cell] = pair
     return figures
 
@@ -204,19 +174,18 @@ def behind(kpi: Kpi, asked: Asked, *, limit: int) -> list[dict[str, Any]]:
         return []
     select = " ".join(
         [
-            "WITH",
-            ", ".join([DAYS, *_tables(part.source, (), asked)]),
+            asked.tables(part.source, ()),
             "SELECT c.id, c.code, c.name, c.status, p.currency, p.value, p.customers FROM (SELECT r.customer_id,",
             f"{part.source.currency or repr('')}::text AS currency, sum({part.value}) AS value,",
             "count(*) OVER () AS customers",
-            *_from(part.source, (), asked),
+            *asked.rows(part.source, ()),
             f"GROUP BY 1, 2 HAVING sum({part.value}) <> 0 ORDER BY value DESC, 1 LIMIT %(limit)s) p",
             "JOIN billing_customer c ON c.id = p.customer_id AND c.reseller_id = %(reseller)s",
             "ORDER BY p.value DESC, c.name, c.id",
         ]
     )
     with connection.cursor() as cursor:
-        cursor.execute(select, {**asked.parameters(), "limit": limit})
+        cursor.execute(select, {**asked.parameters(part.source.window), "limit": limit})
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

@@ -1,8 +1,9 @@
 """What a KPI is: one declaration from which tiles, tables, charts, exports, snapshots and the dictionary follow.
 
 The declared function returns the KPI's shape: a numerator and, for ratios, a denominator. Its docstring is the
-published formula. Five shapes share one interface: a flow sums dated rows of the month, a stock reads the close, a
-movement compares two closes, a cohort follows chosen customers over time, an entered figure reads observations.
+published formula. Six shapes share one interface: a flow sums dated rows of the month, a stock reads the close, a
+movement compares two closes, a cohort follows chosen customers over time, a distribution looks at how a sum is spread
+over customers, an entered figure reads observations. A derived figure combines the parts of others.
 """
 
 import hashlib
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from kpis.measures import Measure
+from kpis.observed import METRICS
 from kpis.sources import Source
 from resellerkpi.core.access import Capability
 from resellerkpi.core.registry import Registry
@@ -26,6 +29,8 @@ class Unit(StrEnum):
     RATIO = "ratio"
     MONTHS = "months"
     DAYS = "days"
+    SECONDS = "seconds"
+    POINTS = "points"
 
 
 class Good(StrEnum):
@@ -54,6 +59,15 @@ class Family(StrEnum):
     CASH = "Cash"
     NUMBERS = "Numbers"
     FEATURES = "Features"
+    RECURRING = "Recurring revenue"
+    SPREAD = "Spread of revenue"
+    DYNAMICS = "Customer dynamics"
+    SALES = "Sales"
+    MARGIN = "Margin and leakage"
+    RUNS = "Bill runs"
+    MARKETING = "Marketing"
+    VOICE = "Customer voice and support"
+    OPERATIONS = "Operations"
 
 
 @dataclass(frozen=True)
@@ -95,7 +109,12 @@ class Shape:
     bottom: Part | None = None
     needs: tuple[Need, ...] = ()
     combine: Combine | None = None
-    observed: str = ""
+    measure: Measure | None = None
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """The observed metrics it reads: a month without any of one of them has no value."""
+        return tuple(dict.fromkeys(p.source.metric for p in (self.top, self.bottom) if p and p.source.metric))
 
 
 def flow(top: Part, per: Part | None = None) -> Shape:
@@ -118,9 +137,14 @@ def cohort(top: Part, per: Part | None = None) -> Shape:
     return Shape("cohort", top, per)
 
 
-def entered(metric: str, top: Part, per: Part | None = None) -> Shape:
-    """Read observations of a metric; a month without any has no value, never 0."""
-    return Shape("entered", top, per, observed=metric)
+def distribution(of: Part, measure: Measure) -> Shape:
+    """Look at how a sum is spread over the items of its source (customers, invoices): see `measures`."""
+    return Shape("distribution", of, measure=measure)
+
+
+def entered(top: Part, per: Part | None = None) -> Shape:
+    """Read observations, on one side or both; a month without any has no value, never 0."""
+    return Shape("entered", top, per)
 
 
 def derived(kind: str, *needs: Need, combine: Combine) -> Shape:
@@ -146,12 +170,19 @@ class Kpi:
     sources: str = ""
     needs: Capability | None = None
     headline: int = 0
-    needs_data: str = ""
+    overview: bool = False
+    estimate: bool = False
+    settings: tuple[str, ...] = ()
 
     @property
     def is_ratio(self) -> bool:
         """Whether the figure divides by something."""
         return self.rollup is Rollup.RATIO
+
+    @property
+    def needs_data(self) -> str:
+        """What to upload for the figure, "" when it needs nothing."""
+        return " ".join(METRICS.get(slug).upload for slug in self.shape.observed)
 
     @property
     def summary(self) -> str:
@@ -161,7 +192,8 @@ class Kpi:
     @property
     def type_dimension(self) -> str:
         """The dimension meant by "type": number type, feature or client type."""
-        return next((d for d in ("number_type", "feature", "client_type") if d in self.by), "")
+        own = ("number_type", "feature", "kind", "client_type")
+        return next((d for d in own if d in self.by), "")
 
     def dimension(self, name: str) -> str:
         """Return the dimension of a name ("type" is the KPI's own); raises UnknownDimension."""
@@ -182,7 +214,13 @@ class Kpi:
 
     def fingerprint(self) -> str:
         """Return a hash of all that decides the figure; a test fails when it moves and the version does not."""
-        said: list[str] = [self.unit, self.rollup, self.shape.kind, self.shape.observed, ",".join(self.by)]
+        said: list[str] = [
+            self.unit,
+            self.rollup,
+            self.shape.kind,
+            ",".join(self.by),
+            repr(self.shape.measure),
+        ]
         for part in self.parts():
             said += [part.source.fingerprint(), part.value]
         said += [repr(need) for need in self.shape.needs]

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from kpis.compute import Asked, Figures, compute, observed_months
+from kpis.asked import Asked, Figures
+from kpis.closing import as_closed, closed_months, read
+from kpis.compute import compute, observed_months
 from kpis.facts import months_between
 from kpis.kpi import Kpi
-from kpis.models import Fill
+from kpis.models import Fill, Frozen
+from kpis.options import Options
 from kpis.series import Point, Setting, reach, roots, series
-from kpis.snapshots import read, versions
+from kpis.snapshots import versions
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import add_months, local_day
 from resellerkpi.core.scope import Scope
@@ -23,11 +26,13 @@ class Reader:
     scope: Scope
     now: datetime
     always_live: bool = False
+    options: Options = field(init=False)
     _fill: Fill | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self.options = Options.of(self.reseller)
         if not self.always_live:
-            self._fill = Fill.objects.filter(reseller=self.reseller, versions=versions()).first()
+            self._fill = Fill.objects.filter(reseller=self.reseller, versions=versions(self.options)).first()
 
     @property
     def today(self) -> date:
@@ -70,12 +75,29 @@ class Reader:
         if not months or not kpis:
             return {k.slug: {d: [] for d in dimensions} for k in kpis}
         figures = self._figures(kpis, months, dimensions)
-        metrics = {k.shape.observed for k in kpis if k.shape.observed}
-        setting = Setting(self.today, self.reseller.currency, observed_months(self.reseller.pk, metrics))
+        setting = self._setting(kpis, months, dimensions, figures)
         return {
             k.slug: {d: series(k, figures, months, setting, d) for d in dimensions if not d or d in k.by}
             for k in kpis
         }
+
+    def _setting(
+        self,
+        kpis: Sequence[Kpi],
+        months: Sequence[date],
+        dimensions: Sequence[str],
+        figures: dict[str, Figures],
+    ) -> Setting:
+        """Return what marks and gaps need; figures of part of the book were never frozen."""
+        metrics = {m for k in kpis for m in k.shape.observed}
+        observed = observed_months(self.reseller.pk, metrics)
+        span = months_between(add_months(min(months), -reach(kpis)), max(months))
+        closed = {} if self._fill is None or self.is_part else closed_months(span)
+        then: dict[str, Figures] = {}
+        if closed:
+            kept = read(roots(kpis), sorted(closed), dimensions, model=Frozen)
+            then = as_closed(figures, kept, closed)
+        return Setting(self.today, self.reseller.currency, observed, self.options.small_base, closed, then)
 
     def _figures(
         self, kpis: Sequence[Kpi], months: Sequence[date], dimensions: Sequence[str]
@@ -93,6 +115,7 @@ class Reader:
             self.reseller.pk,
             months,
             self.today,
+            options=self.options,
             dealer_id=self.scope.dealer_id,
             customer_id=self.scope.customer_id,
             from_store=self._fill is not None and self._fill.last_month >= max(months),

@@ -1,16 +1,15 @@
 """A KPI as months people read: values divided last, gaps filled, marks set, derived KPIs combined."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from kpis.compute import Cell, Figures
+from kpis.asked import Cell, Figure, Figures
 from kpis.facts import months_between
 from kpis.kpi import KPIS, Kpi, Need, Parts, Unit
 from resellerkpi.core.periods import add_months
 
-SMALL_BASE = 20
 ZERO = Decimal(0)
 
 
@@ -35,11 +34,18 @@ class Point:
 
 @dataclass(frozen=True)
 class Setting:
-    """What marks and gaps need to know: the reseller's today and currency, and when each metric was observed."""
+    """What marks and gaps need to know: the reseller's today and currency, and when each metric was observed.
+
+    `frozen` holds the parts as they were when a month was closed, of the months in `closed`,
+    each with the KPIs that were kept then.
+    """
 
     today: date
     currency: str
     observed: Mapping[str, set[date]]
+    small_base: int = 20
+    closed: Mapping[date, frozenset[str]] = field(default_factory=dict)
+    frozen: Mapping[str, Figures] = field(default_factory=dict)
 
 
 def roots(kpis: Sequence[Kpi]) -> list[Kpi]:
@@ -82,23 +88,35 @@ def _lines(
 
 
 def _point(kpi: Kpi, figures: Mapping[str, Figures], cell: Cell, setting: Setting) -> Point:
-    if kpi.shape.observed and cell.month not in setting.observed.get(kpi.shape.observed, set()):
-        return Point(
-            cell.month, cell.key, cell.currency, None, None, ("needs_data", *_open(cell.month, setting))
-        )
-    if kpi.shape.combine:
-        top, bottom, base = kpi.shape.combine([_needed(figures, need, cell) for need in kpi.shape.needs])
-    else:
-        top, below = figures.get(kpi.slug, {}).get(cell, (ZERO, ZERO if kpi.is_ratio else None))
-        if below is None:
-            return Point(cell.month, cell.key, cell.currency, top, None, _open(cell.month, setting))
-        bottom = base = below
-    marks = _open(cell.month, setting)
-    if bottom <= 0:
+    missing = [m for m in kpi.shape.observed if cell.month not in setting.observed.get(m, set())]
+    marks = _standing(kpi, cell.month, setting)
+    if missing:
+        return Point(cell.month, cell.key, cell.currency, None, None, ("needs_data", *marks))
+    top, bottom, base = _parts(kpi, figures, cell)
+    if bottom is not None and bottom <= 0:
         marks = ("no_base" if bottom == 0 else "negative_base", *marks)
-    elif kpi.small_base and base < SMALL_BASE:
+    elif kpi.small_base and base is not None and base < setting.small_base:
         marks = ("small_base", *marks)
-    return Point(cell.month, cell.key, cell.currency, top, bottom, marks)
+    point = Point(cell.month, cell.key, cell.currency, top, bottom, marks)
+    return _compared(kpi, point, cell, setting)
+
+
+def _parts(
+    kpi: Kpi, figures: Mapping[str, Figures], cell: Cell
+) -> tuple[Decimal, Decimal | None, Decimal | None]:
+    """Return numerator, denominator and the base of the small-base mark."""
+    if kpi.shape.combine:
+        return kpi.shape.combine([_needed(figures, need, cell) for need in kpi.shape.needs])
+    found = figures.get(kpi.slug, {}).get(cell, Figure(ZERO, ZERO if kpi.is_ratio else None))
+    return found.top, found.bottom, found.bottom if found.base is None else found.base
+
+
+def _compared(kpi: Kpi, point: Point, cell: Cell, setting: Setting) -> Point:
+    """Mark a point of a closed month as restated when its figure is no longer what it was when the month closed."""
+    if kpi.slug not in setting.closed.get(cell.month, ()):
+        return point
+    then = Point(cell.month, cell.key, cell.currency, *_parts(kpi, setting.frozen, cell)[:2])
+    return point if then.value == point.value else replace(point, marks=(*point.marks, "restated"))
 
 
 def _needed(figures: Mapping[str, Figures], need: Need, cell: Cell) -> Parts:
@@ -109,8 +127,13 @@ def _needed(figures: Mapping[str, Figures], need: Need, cell: Cell) -> Parts:
     for month in months_between(add_months(last, 1 - need.months), last):
         parts = cells.get(cell._replace(month=month)) or cells.get(cell._replace(month=month, currency=""))
         if parts:
-            top, bottom = top + parts[0], bottom + (parts[1] or ZERO)
+            top, bottom = top + parts.top, bottom + (parts.bottom or ZERO)
     return top, bottom
+
+
+def _standing(kpi: Kpi, month: date, setting: Setting) -> tuple[str, ...]:
+    """Return the marks that do not depend on the figure: an estimate, a month still open."""
+    return (*(("estimated",) if kpi.estimate else ()), *_open(month, setting))
 
 
 def _open(month: date, setting: Setting) -> tuple[str, ...]:

@@ -1,25 +1,37 @@
-"""What KPIs sum: rows of facts or of dated billing tables, with the dimensions each can be split by."""
+"""What KPIs sum: rows of facts or of dated billing tables, with the dimensions each can be split by.
+
+The SQL of a source may use `days` (month, day, past, asked), `account`, its fact tables, the settings as parameters,
+{a.date} for the first day of a date's bucket and {mine a.customer_id} for the narrowing to changed customers.
+"""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kpis.facts_sql import FACTS, in_months
+from kpis.facts_sql import FACTS
+from kpis.observed import Metric
 
 #: Dimensions that come from the customer of a row: SQL over the aliases of `compute`.
 CUSTOMER_DIMENSIONS = {
     "status": "coalesce(f.status, c.status)",
-    "dealer": "coalesce(dealer.code, '')",
+    "dealer": "c.dealer",
     "segment": "c.segment",
     "client_type": "c.client_type",
     "campaign": "c.campaign",
+    "region": "c.region",
 }
-BOOK = ("status", "dealer", "client_type", "segment")
+BOOK = ("status", "dealer", "client_type", "segment", "region")
+#: Months that reach back to the beginning of any book.
+ALWAYS = 120
 
 
 @dataclass(frozen=True)
 class Source:
-    """Rows `r` with month, day and, unless it is not of customers, customer_id; `currency` is SQL, "" for counts."""
+    """Rows `r` with month, day and, unless it is not of customers, customer_id; `currency` is SQL, "" for counts.
+
+    `window`: how many months of facts before the one looked at its rows read. `item`: what a distribution is over.
+    `adds_up` is False when a customer's row depends on other customers, so that a change is not a difference.
+    """
 
     name: str
     rows: str
@@ -27,6 +39,10 @@ class Source:
     currency: str = ""
     own: Mapping[str, str] = field(default_factory=dict)
     of_customers: bool = True
+    window: int = 0
+    item: str = "r.customer_id"
+    metric: str = ""
+    adds_up: bool = True
 
     def column(self, dimension: str) -> str | None:
         """Return the SQL of a dimension, None when the source cannot be split by it."""
@@ -36,15 +52,54 @@ class Source:
 
     def fingerprint(self) -> str:
         """Return a hash of the SQL behind the rows."""
-        texts = [self.rows, self.currency, repr(sorted(self.own.items())), *(FACTS[t] for t in self.tables)]
+        own = repr(sorted(self.own.items()))
+        texts = [self.rows, self.currency, own, str(self.window), self.item, *(FACTS[t] for t in self.tables)]
         return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
-CUSTOMERS = Source("customers", "customerfact", ("customerfact",))
+def trailing(table: str, months: int, columns: str) -> str:
+    """Return rows that hold a fact's rows of the last `months` months under the month looked at."""
+    return " ".join(
+        [
+            "(SELECT d.month, d.day, x.customer_id,",
+            columns,
+            "FROM days d JOIN",
+            table,
+            f"x ON x.month <= d.month AND x.month > d.month - interval '{months} months' WHERE d.asked)",
+        ]
+    )
+
+
+_BAND = """CASE WHEN r.numbers = 0 THEN '0' WHEN r.numbers = 1 THEN '1' WHEN r.numbers <= 5 THEN '2-5'
+    WHEN r.numbers <= 20 THEN '6-20' ELSE '21+' END"""
+CUSTOMERS = Source(
+    "customers", "customerfact", ("customerfact",), own={"reason": "r.reason", "numbers": _BAND}
+)
 #: The same customers, each counted under its own currency: the base of money per customer.
 CUSTOMERS_BY_CURRENCY = Source("customers_by_currency", "customerfact", ("customerfact",), "c.currency")
+#: A customer's numbers now and at the three closes before: null where it was not a customer yet.
+FADING = Source(
+    "fading",
+    "(SELECT d.month, d.day, x.customer_id, bool_or(x.active) FILTER (WHERE x.month = d.month) AS active,"
+    " max(x.numbers) FILTER (WHERE x.month = d.month) AS n0,"
+    " coalesce(max(x.numbers) FILTER (WHERE x.month = (d.month - interval '1 month')::date), 0) AS n1,"
+    " coalesce(max(x.numbers) FILTER (WHERE x.month = (d.month - interval '2 months')::date), 0) AS n2,"
+    " coalesce(max(x.numbers) FILTER (WHERE x.month = (d.month - interval '3 months')::date), 0) AS n3"
+    " FROM days d JOIN customerfact x ON x.month <= d.month AND x.month > d.month - interval '4 months'"
+    " WHERE d.asked GROUP BY 1, 2, 3)",
+    ("customerfact",),
+    window=3,
+)
 MONEY = Source("money", "moneyfact", ("moneyfact",), "r.currency")
 MONEY_COUNT = Source("money_count", "moneyfact", ("moneyfact",))
+#: Money of the last twelve months, the month looked at included.
+MONEY_YEAR = Source(
+    "money_year",
+    trailing("moneyfact", 12, "x.currency, x.net - x.credited_net AS net"),
+    ("moneyfact",),
+    "r.currency",
+    window=11,
+)
 DEBT = Source(
     "debt",
     "(SELECT m.month, m.day, m.customer_id, m.currency, b.bucket, b.amount FROM moneyfact m CROSS JOIN LATERAL"
@@ -54,34 +109,148 @@ DEBT = Source(
     "r.currency",
     {"bucket": "r.bucket"},
 )
+LINES = Source(
+    "lines", "linefact", ("linefact",), "r.currency", {"kind": "r.kind", "call_class": "r.call_class"}
+)
 NUMBERS = Source("numbers", "numberfact", ("numberfact",), own={"number_type": "r.number_type"})
 FEATURES = Source(
     "features",
-    "(SELECT x.*, t.code AS feature FROM featurefact x"
+    "(SELECT x.*, t.code AS feature, t.kind AS product, t.ladder, t.per_number, t.own_name AND t.own_bill"
+    " AND t.own_support AS owned FROM featurefact x"
     " JOIN billing_featuretype t ON t.id = x.feature_type_id AND t.reseller_id = %(reseller)s)",
     ("featurefact",),
-    own={"feature": "r.feature"},
+    own={"feature": "r.feature", "product": "r.product"},
 )
 FEATURE_MONEY = Source(
-    "feature_money", FEATURES.rows, ("featurefact",), "r.currency", {"feature": "r.feature"}
+    "feature_money",
+    FEATURES.rows,
+    ("featurefact",),
+    "r.currency",
+    {"feature": "r.feature", "product": "r.product"},
 )
-_FINAL = in_months(
-    "(SELECT d.month, d.day, a.customer_id, a.method, a.currency, a.amount, a.outcome FROM days d"
-    " JOIN billing_paymentattempt a ON a.reseller_id = %(reseller)s AND a.presentation = 1"
+#: A customer's place on each product ladder at both closes; 0 is none.
+LADDERS = Source(
+    "ladders",
+    "(SELECT x.month, x.day, x.customer_id, t.ladder,"
+    " coalesce(max(t.level) FILTER (WHERE x.quantity > 0), 0) AS level,"
+    " coalesce(max(t.level) FILTER (WHERE x.quantity_past > 0), 0) AS level_past"
+    " FROM featurefact x JOIN billing_featuretype t ON t.id = x.feature_type_id AND t.reseller_id = %(reseller)s"
+    " AND t.ladder <> '' AND t.level IS NOT NULL GROUP BY 1, 2, 3, 4)",
+    ("featurefact",),
+    own={"ladder": "r.ladder"},
+)
+#: MRR of a customer at both closes, in its currency: mrr_past, mrr, seen_before (paid at an earlier close).
+MOVEMENTS = Source("movements", "movementfact", ("movementfact",), "r.currency")
+#: The same in the reseller's own currency: home_past, home_same (at the rate of before), home; no rate, no row.
+MOVEMENTS_HOME = Source(
+    "movements_home",
+    "(SELECT m.*, %(home)s::text AS own FROM movementfact m"
+    " WHERE (m.mrr_past = 0 OR m.home_past IS NOT NULL) AND (m.mrr = 0 OR m.home IS NOT NULL))",
+    ("movementfact",),
+    "r.own",
+)
+#: Collections that ended paid or failed, by the day of the outcome; `presentation` 1 is the first try.
+_ENDED = (
+    "(SELECT d.month, d.day, a.customer_id, a.method, a.currency, a.amount, a.outcome, a.presentation,"
+    " a.reason_code AS failure FROM days d JOIN billing_paymentattempt a ON a.reseller_id = %(reseller)s"
     " AND a.outcome IN ('paid', 'failed') AND {a.outcome_date} = d.month AND a.outcome_date <= d.day"
-    " JOIN account ON account.id = a.customer_id)"
+    " {mine a.customer_id} WHERE d.asked{first})"
 )
-ATTEMPTS = Source("attempts", _FINAL, own={"method": "r.method"})
-ATTEMPT_MONEY = Source("attempt_money", _FINAL, (), "r.currency", {"method": "r.method"})
+_FIRST = _ENDED.replace("{first}", " AND a.presentation = 1")
+ATTEMPTS = Source("attempts", _FIRST, own={"method": "r.method"})
+ATTEMPT_MONEY = Source("attempt_money", _FIRST, (), "r.currency", {"method": "r.method"})
+ALL_ATTEMPTS = Source(
+    "all_attempts", _ENDED.replace("{first}", ""), own={"method": "r.method", "failure": "r.failure"}
+)
+#: Invoices of the month one by one, for medians.
+INVOICES = Source(
+    "invoices",
+    "(SELECT d.month, d.day, i.customer_id, i.currency, i.id, i.net, i.gross FROM days d JOIN billing_invoice i"
+    " ON i.reseller_id = %(reseller)s AND i.state <> 'draft' AND {i.invoice_date} = d.month"
+    " AND i.invoice_date <= d.day {mine i.customer_id} WHERE d.asked)",
+    (),
+    "r.currency",
+    item="r.id",
+)
+#: Invoices whose last penny was settled by cash in the month: days between due date and that day.
+SETTLED = Source(
+    "settled",
+    "(SELECT d.month, d.day, i.customer_id, i.id, s.last_date - i.due_date AS late,"
+    " s.last_date - i.invoice_date AS age FROM days d JOIN ("
+    " SELECT a.invoice_id, max(a.date) AS last_date, sum(a.amount) AS amount FROM billing_allocation a"
+    " WHERE a.reseller_id = %(reseller)s AND a.ended_date IS NULL GROUP BY a.invoice_id"
+    " HAVING count(a.payment_id) > 0) s ON {s.last_date} = d.month AND s.last_date <= d.day"
+    " JOIN billing_invoice i ON i.reseller_id = %(reseller)s AND i.id = s.invoice_id AND i.gross = s.amount"
+    " AND i.gross > 0 AND i.state <> 'draft' {mine i.customer_id} WHERE d.asked)",
+    item="r.id",
+)
+USAGE = Source(
+    "usage",
+    "(SELECT x.*, v.code AS carrier FROM usagefact x LEFT JOIN billing_carrier v"
+    " ON v.id = x.carrier_id AND v.reseller_id = %(reseller)s)",
+    ("usagefact",),
+    "r.currency",
+    {"service": "r.service", "call_class": "r.call_class", "carrier": "r.carrier"},
+)
+USAGE_COUNT = Source("usage_count", USAGE.rows, ("usagefact",), "", USAGE.own)
+#: Every call whosever it is: rated, zero, excluded, error; by carrier, destination, state and reason.
+TRAFFIC = Source(
+    "traffic",
+    "(SELECT x.*, v.code AS carrier FROM trafficfact x LEFT JOIN billing_carrier v"
+    " ON v.id = x.carrier_id AND v.reseller_id = %(reseller)s)",
+    ("trafficfact",),
+    "r.currency",
+    {
+        "carrier": "r.carrier",
+        "service": "r.service",
+        "destination": "r.destination",
+        "state": "r.state",
+        "error": "r.reason",
+    },
+    of_customers=False,
+)
+TRAFFIC_COUNT = Source("traffic_count", TRAFFIC.rows, ("trafficfact",), "", TRAFFIC.own, of_customers=False)
+#: Charges of carriers' bills by the date of the bill, allocated or not; `state` says which.
+_CARRIER_CHARGES = (
+    "(SELECT d.month, d.day, g.customer_id, b.currency, g.kind, g.state, g.amount, g.product, v.code AS carrier"
+    " FROM days d JOIN billing_carrierinvoice b ON b.reseller_id = %(reseller)s AND {b.invoice_date} = d.month"
+    " AND b.invoice_date <= d.day JOIN billing_carriercharge g ON g.reseller_id = %(reseller)s"
+    " AND g.invoice_id = b.id JOIN billing_carrier v ON v.id = b.carrier_id WHERE d.asked{only})"
+)
+_CARRIER_OWN = {"carrier": "r.carrier", "kind": "r.kind", "state": "r.state", "product": "r.product"}
+CARRIER_CHARGES = Source(
+    "carrier_charges",
+    _CARRIER_CHARGES.replace("{only}", ""),
+    (),
+    "r.currency",
+    _CARRIER_OWN,
+    of_customers=False,
+)
+#: Those of them that are a customer's.
+SUPPLY = Source(
+    "supply",
+    _CARRIER_CHARGES.replace("{only}", " AND g.customer_id IS NOT NULL AND g.state <> 'ignored'"),
+    (),
+    "r.currency",
+    _CARRIER_OWN,
+    adds_up=False,
+)
+DYNAMICS = Source("dynamics", "dynamicsfact", ("dynamicsfact",), "r.currency")
+DYNAMICS_COUNT = Source("dynamics_count", "dynamicsfact", ("dynamicsfact",))
 
 
-def observations(metric: str) -> Source:
-    """Return the rows of one observed metric; a blank currency is the reseller's own."""
+def observations(metric: Metric) -> Source:
+    """Return the rows of one observed metric; of money, a blank currency is the reseller's own."""
+    named = [f"CASE WHEN o.dimension = '{name}' THEN o.key ELSE '' END AS {name}" for name in metric.by]
     rows = [
-        "(SELECT d.month, d.day, o.value, CASE WHEN o.dimension = 'campaign' THEN o.key ELSE '' END AS campaign,",
-        "coalesce(nullif(o.currency, ''), h.currency) AS currency FROM days d",
+        "(SELECT d.month, d.day, o.value,",
+        *[f"{text}," for text in named],
+        "coalesce(nullif(o.currency, ''), %(home)s::text) AS currency FROM days d",
         "JOIN billing_observation o ON o.reseller_id = %(reseller)s AND o.date BETWEEN d.month AND d.day",
-        f"AND o.metric = '{metric}' JOIN core_reseller h ON h.id = o.reseller_id)",
+        f"AND o.metric = '{metric.slug}' WHERE d.asked)",
     ]
-    own = {"campaign": "r.campaign"}
-    return Source(f"observed_{metric}", " ".join(rows), (), "r.currency", own, of_customers=False)
+    own = {name: f"r.{name}" for name in metric.by}
+    currency = "r.currency" if metric.is_money else ""
+    return Source(
+        f"observed_{metric.slug}", " ".join(rows), (), currency, own, of_customers=False, metric=metric.slug
+    )

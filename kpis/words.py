@@ -17,7 +17,9 @@ NOT_AVAILABLE = "n/a"
 WHOLE_FROM = Decimal(10_000)
 MARKS = {
     "open": "Month still open",
-    "small_base": "Small base: fewer than 20",
+    "small_base": "Small base",
+    "estimated": "Estimated",
+    "restated": "Restated since the month was closed",
     "needs_data": "Needs data",
     "no_base": "n/a: nothing to divide by",
     "negative_base": "n/a: the base is negative",
@@ -39,8 +41,22 @@ DIMENSIONS = {
     "method": "Payment method",
     "number_type": "Number type",
     "feature": "Feature",
+    "region": "Region",
+    "reason": "Reason",
+    "numbers": "Numbers held",
+    "kind": "Kind",
+    "call_class": "Call class",
+    "product": "Product kind",
+    "ladder": "Ladder",
+    "failure": "Reason of failure",
+    "service": "Service",
+    "carrier": "Carrier",
+    "destination": "Destination",
+    "state": "State",
+    "error": "Error",
 }
 _DECIMALS = {Unit.COUNT: 0, Unit.PERCENT: 1, Unit.RATIO: 2, Unit.MONTHS: 1, Unit.DAYS: 1}
+_DECIMALS |= {Unit.SECONDS: 0, Unit.POINTS: 1}
 
 
 def shown(kpi: Kpi, value: Decimal | None, currency: str = "") -> str:
@@ -51,7 +67,7 @@ def shown(kpi: Kpi, value: Decimal | None, currency: str = "") -> str:
         return money(value, currency)
     if kpi.unit is Unit.PERCENT:
         return f"{figure(value * 100, 1)}{SPACE}%"
-    unit = {Unit.MONTHS: f"{SPACE}months", Unit.DAYS: f"{SPACE}days"}.get(kpi.unit, "")
+    unit = {u: f"{SPACE}{u.value}" for u in (Unit.MONTHS, Unit.DAYS, Unit.SECONDS)}.get(kpi.unit, "")
     return f"{figure(value, _DECIMALS[kpi.unit])}{unit}"
 
 

@@ -2,42 +2,46 @@
 
 from kpis.definitions.customers import NEW
 from kpis.kpi import Family, Good, Part, Rollup, Shape, Unit, entered, kpi
+from kpis.observed import metric
 from kpis.sources import observations
 from resellerkpi.core.access import Capability
 
-METRIC = "marketing_spend"
-SPEND = Part(observations(METRIC), "r.value")
-UPLOAD = "Needs data: upload what sales and marketing cost."
+MARKETING = metric(
+    "marketing_spend",
+    "Sales and marketing cost",
+    "what sales and marketing cost",
+    by=("campaign",),
+    is_money=True,
+)
+SPEND = Part(observations(MARKETING), "r.value")
 
 
 @kpi(
     name="Sales and marketing cost",
-    family=Family.GROWTH,
+    family=Family.MARKETING,
     unit=Unit.MONEY,
     good=Good.WATCH,
     rollup=Rollup.SUM,
-    version=1,
+    version=2,
     by=("campaign",),
     needs=Capability.VIEW_MARGIN,
-    needs_data=UPLOAD,
 )
 def marketing_spend() -> Shape:
     """Σ of the marketing_spend observations dated in the month: advertising, agencies, tools, share of salaries.
 
     Lines with a campaign and lines without one add up; a month without any line has no value, not 0.
     """
-    return entered(METRIC, SPEND)
+    return entered(SPEND)
 
 
 @kpi(
     name="Cost of winning a customer",
-    family=Family.GROWTH,
+    family=Family.MARKETING,
     unit=Unit.MONEY,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     needs=Capability.VIEW_MARGIN,
-    needs_data=UPLOAD,
     sources="BluSynergy, reseller performance metrics",
     headline=3,
 )
@@ -47,19 +51,18 @@ def cac() -> Shape:
     Reactivated customers and customers moved in are not in the base. No new customer: n/a, the cost is shown. A month
     without cost lines has no value, not 0.
     """
-    return entered(METRIC, SPEND, NEW)
+    return entered(SPEND, NEW)
 
 
 @kpi(
     name="Cost of winning a customer per campaign",
-    family=Family.GROWTH,
+    family=Family.MARKETING,
     unit=Unit.MONEY,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=("campaign",),
     needs=Capability.VIEW_MARGIN,
-    needs_data=UPLOAD,
     sources="BluSynergy",
 )
 def cac_campaign() -> Shape:
@@ -67,4 +70,4 @@ def cac_campaign() -> Shape:
 
     A customer belongs to the one campaign named on its account; cost without a campaign stands in its own row.
     """
-    return entered(METRIC, SPEND, NEW)
+    return entered(SPEND, NEW)

@@ -10,9 +10,10 @@ from kpis.sources import ATTEMPT_MONEY, ATTEMPTS, BOOK, DEBT, MONEY
     unit=Unit.MONEY,
     good=Good.DOWN,
     rollup=Rollup.LAST,
-    version=1,
+    version=2,
     by=BOOK,
     sources="SAFE",
+    overview=True,
 )
 def outstanding() -> Shape:
     """Σ (gross − what payments and credit notes had settled) of the invoices open on the last day of the month.
@@ -29,9 +30,10 @@ def outstanding() -> Shape:
     unit=Unit.MONEY,
     good=Good.DOWN,
     rollup=Rollup.LAST,
-    version=1,
+    version=2,
     by=("bucket", *BOOK),
     sources="SAFE",
+    overview=True,
 )
 def aged_debt() -> Shape:
     """Open balance of invoices by days past the due date on the last day of the month.
@@ -48,9 +50,10 @@ def aged_debt() -> Shape:
     unit=Unit.PERCENT,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=BOOK,
     small_base=False,
+    overview=True,
 )
 def overdue_share() -> Shape:
     """Open balance past its due date ÷ outstanding, on the last day of the month. Nothing outstanding: n/a."""
@@ -66,8 +69,9 @@ def overdue_share() -> Shape:
     unit=Unit.MONEY,
     good=Good.UP,
     rollup=Rollup.SUM,
-    version=1,
+    version=2,
     by=BOOK,
+    overview=True,
 )
 def cash_collected() -> Shape:
     """Σ payments received in the month − Σ payments reversed in the month, each at its own date."""
@@ -80,9 +84,10 @@ def cash_collected() -> Shape:
     unit=Unit.PERCENT,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=("method", *BOOK),
     sources="SAFE",
+    overview=True,
 )
 def payment_first_time_success() -> Shape:
     """First presentations paid ÷ first presentations that ended paid or failed, by the date of the outcome.
@@ -98,7 +103,7 @@ def payment_first_time_success() -> Shape:
     unit=Unit.PERCENT,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=("method", *BOOK),
     small_base=False,
 )

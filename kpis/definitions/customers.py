@@ -15,9 +15,10 @@ LOST = "(r.was_active AND NOT r.active)::int"
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.LAST,
-    version=1,
+    version=2,
     by=SPLITS,
     sources="SAFE, JeraSoft",
+    overview=True,
 )
 def customers_active() -> Shape:
     """Customers with at least one live number or active recurring feature on the last day of the month.
@@ -35,9 +36,10 @@ def customers_active() -> Shape:
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.DISTINCT,
-    version=1,
+    version=2,
     by=SPLITS,
     sources="SAFE",
+    overview=True,
 )
 def customers_new() -> Shape:
     """Customers active at the close of the month that were active at no earlier close.
@@ -54,7 +56,7 @@ def customers_new() -> Shape:
     unit=Unit.COUNT,
     good=Good.WATCH,
     rollup=Rollup.DISTINCT,
-    version=1,
+    version=2,
     by=SPLITS,
 )
 def customers_moved_in() -> Shape:
@@ -71,7 +73,7 @@ def customers_moved_in() -> Shape:
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.DISTINCT,
-    version=1,
+    version=2,
     by=SPLITS,
 )
 def customers_reactivated() -> Shape:
@@ -88,9 +90,10 @@ def customers_reactivated() -> Shape:
     unit=Unit.COUNT,
     good=Good.DOWN,
     rollup=Rollup.DISTINCT,
-    version=1,
+    version=2,
     by=SPLITS,
     sources="SAFE",
+    overview=True,
 )
 def customers_lost() -> Shape:
     """Customers active at the close before and not at the close of the month.
@@ -107,9 +110,10 @@ def customers_lost() -> Shape:
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.DISTINCT,
-    version=1,
+    version=2,
     by=SPLITS,
     sources="SAFE",
+    overview=True,
 )
 def customers_net() -> Shape:
     """New + reactivated − lost customers of the month; customers moved in from another system are kept out.
@@ -125,7 +129,7 @@ def customers_net() -> Shape:
     unit=Unit.PERCENT,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=SPLITS,
     sources="SAFE, BluSynergy; churn of customers at the start of the period as ChartMogul and Recurly",
     headline=2,

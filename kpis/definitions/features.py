@@ -12,9 +12,10 @@ SPLITS = ("feature", *BOOK)
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.LAST,
-    version=1,
+    version=2,
     by=SPLITS,
     sources="SAFE",
+    overview=True,
 )
 def features_total() -> Shape:
     """Quantity of recurring features of every kind, lines and packages too, active on the last day of the month."""
@@ -27,9 +28,10 @@ def features_total() -> Shape:
     unit=Unit.PERCENT,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=SPLITS,
     sources="SAFE",
+    overview=True,
 )
 def feature_take_up() -> Shape:
     """Customers who have the feature on the last day of the month ÷ all active customers.
@@ -47,9 +49,10 @@ def feature_take_up() -> Shape:
     unit=Unit.MONEY,
     good=Good.UP,
     rollup=Rollup.SUM,
-    version=1,
+    version=2,
     by=SPLITS,
     sources="SAFE",
+    overview=True,
 )
 def feature_revenue() -> Shape:
     """Σ net of the invoice lines for features, by invoice date, less the credit note lines that take them back.

@@ -10,9 +10,10 @@ from kpis.sources import BOOK, MONEY, MONEY_COUNT
     unit=Unit.MONEY,
     good=Good.UP,
     rollup=Rollup.SUM,
-    version=1,
+    version=2,
     by=BOOK,
     sources="SAFE",
+    overview=True,
 )
 def total_invoiced() -> Shape:
     """Σ net of the invoices dated in the month, excluding VAT, before credit notes.
@@ -29,7 +30,7 @@ def total_invoiced() -> Shape:
     unit=Unit.MONEY,
     good=Good.UP,
     rollup=Rollup.SUM,
-    version=1,
+    version=2,
     by=BOOK,
     sources="SAFE",
 )
@@ -44,8 +45,9 @@ def total_invoiced_gross() -> Shape:
     unit=Unit.MONEY,
     good=Good.DOWN,
     rollup=Rollup.SUM,
-    version=1,
+    version=2,
     by=BOOK,
+    overview=True,
 )
 def credit_notes() -> Shape:
     """Σ net of the credit notes dated in the month, whatever invoice they correct."""
@@ -58,9 +60,10 @@ def credit_notes() -> Shape:
     unit=Unit.COUNT,
     good=Good.WATCH,
     rollup=Rollup.SUM,
-    version=1,
+    version=2,
     by=BOOK,
     sources="SAFE",
+    overview=True,
 )
 def invoices_issued() -> Shape:
     """Number of invoices dated in the month; drafts do not count."""
@@ -73,9 +76,10 @@ def invoices_issued() -> Shape:
     unit=Unit.MONEY,
     good=Good.WATCH,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=BOOK,
     sources="SAFE",
+    overview=True,
 )
 def aiv() -> Shape:
     """(Σ net of the month's invoices above zero − Σ net of the month's credit notes) ÷ number of those invoices.

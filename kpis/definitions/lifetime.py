@@ -15,7 +15,7 @@ LOST = "(r.was_active AND NOT r.active)"
     unit=Unit.MONTHS,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=BOOK,
 )
 def tenure_lost() -> Shape:
@@ -41,7 +41,7 @@ def _value(needed: Sequence[Parts]) -> tuple[Decimal, Decimal, Decimal]:
     unit=Unit.MONEY,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=BOOK,
     sources="BluSynergy (simple form)",
     headline=5,

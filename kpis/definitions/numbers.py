@@ -12,9 +12,10 @@ SPLITS = ("number_type", *BOOK)
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.LAST,
-    version=1,
+    version=2,
     by=SPLITS,
     sources="SAFE",
+    overview=True,
 )
 def numbers_total() -> Shape:
     """Numbers assigned to a customer on the last day of the month.
@@ -30,9 +31,10 @@ def numbers_total() -> Shape:
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.DISTINCT,
-    version=1,
+    version=2,
     by=SPLITS,
     sources="SAFE",
+    overview=True,
 )
 def numbers_added() -> Shape:
     """Numbers a customer has at the close of the month and did not have at the close before.
@@ -49,9 +51,10 @@ def numbers_added() -> Shape:
     unit=Unit.COUNT,
     good=Good.DOWN,
     rollup=Rollup.DISTINCT,
-    version=1,
+    version=2,
     by=SPLITS,
     sources="SAFE",
+    overview=True,
 )
 def numbers_removed() -> Shape:
     """Numbers a customer had at the close before and does not have at the close of the month."""
@@ -64,9 +67,10 @@ def numbers_removed() -> Shape:
     unit=Unit.RATIO,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=SPLITS,
     sources="SAFE",
+    overview=True,
 )
 def numbers_per_customer() -> Shape:
     """Numbers under management ÷ customers with at least one number, on the last day of the month.

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django.urls import reverse
 from django.utils import timezone
 
-from kpis.kpi import KPIS, Family, Kpi
+from kpis.kpi import KPIS, Kpi
 from kpis.reading import Reader
 from kpis.registry import by_family
 from kpis.series import Point
@@ -20,7 +20,6 @@ from resellerkpi.ui.panels import ChartPanel, EmptyState, HtmlPanel, Panel, Tile
 from resellerkpi.ui.views import Page
 
 MONTHS = 15
-FAMILIES = (Family.CUSTOMERS, Family.INVOICES, Family.CASH, Family.NUMBERS, Family.FEATURES)
 
 
 class Overview(Page):
@@ -34,7 +33,7 @@ class Overview(Page):
     def get_context(self) -> dict[str, Any]:
         """Return the panels; an empty book says what to do first."""
         reader = Reader(self.reseller, self.scope, timezone.now())
-        kpis = reader.visible(KPIS)
+        kpis = [k for k in reader.visible(KPIS) if k.headline or k.overview]
         points = reader.points(kpis, reader.last_months(MONTHS), ["", "bucket"])
         if not any(p.value for of_kpi in points.values() for p in of_kpi.get("", [])):
             return {"panels": [_empty()]}
@@ -57,11 +56,8 @@ class Overview(Page):
             panels.append(_cash(cash, main_line(totals["outstanding"], home), reader.began))
         grouped = by_family([k for k in kpis if not k.headline])
         panels += [
-            TilesPanel(
-                [tile(k, totals[k.slug], home, reader.began) for k in grouped[family]], title=family.value
-            )
-            for family in FAMILIES
-            if family in grouped
+            TilesPanel([tile(k, totals[k.slug], home, reader.began) for k in found], title=family.value)
+            for family, found in grouped.items()
         ]
         return panels
 

@@ -73,4 +73,4 @@ def test_a_kpi_is_one_declaration(added: Kpi) -> None:
     rows = client.get(f"/kpis/{added.slug}.json?from=2026-04&to=2026-04&by=dealer").json()["rows"]
     assert [(r["key"], r["value"]) for r in rows] == [("D1", "1"), ("D2", "1")]
     assert "Numbers per active customer" in client.get(f"/kpis/{added.slug}/").content.decode()
-    assert "Numbers per active customer" in client.get("/").content.decode()
+    assert "Numbers per active customer" in client.get("/kpis/").content.decode()

@@ -1,0 +1,117 @@
+"""What figures are asked for: whose, at which closes, by which period, out of which facts; and the SQL that follows."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from kpis.facts import close_of, computed, first_month, stored
+from kpis.facts_book import DAYS
+from kpis.facts_sql import preamble, written
+from kpis.options import Options
+from kpis.sources import ALWAYS, Source
+from resellerkpi.core.periods import add_months
+
+#: Windows longer than this are cut to the book's first month.
+LONG = 24
+
+
+class Cell(NamedTuple):
+    """Where a figure stands: dimension ("" = all), key, month and currency ("" = a count)."""
+
+    dimension: str
+    key: str
+    month: date
+    currency: str
+
+
+class Figure(NamedTuple):
+    """The parts of a figure: what is divided, by what (None = nothing), and the base of the small-base mark."""
+
+    top: Decimal
+    bottom: Decimal | None = None
+    base: Decimal | None = None
+
+
+Figures = dict[Cell, Figure]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whose figures, for which closes, out of stored facts or computed; a dealer's or customer's own when named.
+
+    `customers` narrows to changed ones. A `grain` other than month is computed: each day closes its bucket so far.
+    """
+
+    reseller_id: int
+    days: tuple[date, ...]
+    options: Options = field(default_factory=Options)
+    dealer_id: int | None = None
+    customer_id: int | None = None
+    customers: tuple[int, ...] | None = None
+    from_store: bool = False
+    grain: str = "month"
+
+    @classmethod
+    def months(cls, reseller_id: int, months: Iterable[date], today: date, **more: Any) -> "Asked":
+        """Ask for months: each at its last day, the open one at today."""
+        return cls(reseller_id, tuple(close_of(m, today) for m in months if m <= today), **more)
+
+    def closes(self, window: int) -> list[date]:
+        """Return the days facts are needed at: those asked and, for a window, the closes of the months before."""
+        if not window or not self.days:
+            return list(self.days)
+        early = add_months(min(self.days).replace(day=1), -min(window, ALWAYS))
+        if window > LONG:
+            early = max(early, first_month(self.reseller_id) or min(self.days))
+        found = {d.replace(day=1): d for d in self.days}
+        last = max(self.days)
+        for ago in range((last.year - early.year) * 12 + last.month - early.month + 1):
+            month = add_months(last.replace(day=1), -ago)
+            reaches = any(month >= add_months(d.replace(day=1), -window) for d in self.days if d >= month)
+            if month not in found and reaches:
+                found[month] = close_of(month, last)
+        return sorted(found.values())
+
+    def parameters(self, window: int = 0) -> dict[str, Any]:
+        """Return the parameters of a query over a source with a window."""
+        days = self.closes(window)
+        return {
+            **self.options.parameters(),
+            "reseller": self.reseller_id,
+            "days": days,
+            "asked": list(self.days),
+            "months": [d.replace(day=1) for d in days],
+            "dealer": self.dealer_id,
+            "customer": self.customer_id,
+            "customers": list(self.customers or ()),
+        }
+
+    def tables(self, source: Source, splits: Sequence[str]) -> str:
+        """Return WITH and the common table expressions a source's rows need."""
+        names = [*source.tables]
+        if "status" in splits and source.of_customers and "customerfact" not in names:
+            names.append("customerfact")
+        if self.from_store:
+            parts = [written(DAYS), *stored(names, narrow=self.customers is not None)]
+        else:
+            parts = [preamble(grain=self.grain), *computed(names, grain=self.grain)]
+        return " ".join(["WITH", ", ".join(parts)])
+
+    def rows(self, source: Source, splits: Sequence[str]) -> list[str]:
+        """Return FROM and WHERE of a source's rows, joined with what the dimensions and the scope need."""
+        text = written(source.rows, grain=self.grain, narrow=self.customers is not None)
+        parts = ["FROM", text, "r"]
+        part = self.dealer_id or self.customer_id
+        if not source.of_customers:
+            return [*parts, *(["WHERE false"] if part else [])]
+        parts.append("JOIN account c ON c.id = r.customer_id")
+        if "status" in splits:
+            parts.append("LEFT JOIN customerfact f ON f.customer_id = c.holder AND f.month = r.month")
+        parts.append("WHERE true")
+        if self.dealer_id:
+            parts.append("AND c.dealer_id = %(dealer)s")
+        if self.customer_id:
+            parts.append("AND c.id = %(customer)s")
+        return parts

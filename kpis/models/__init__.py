@@ -1,0 +1,27 @@
+"""Models of the KPIs: month-end facts, snapshots, closed months, settings."""
+
+from kpis.models.book import Account, CustomerFact, Fact, FeatureFact, MovementFact, NumberFact
+from kpis.models.kept import Change, Close, Fill, Frozen, Kept, Snapshot
+from kpis.models.money import DynamicsFact, LineFact, MoneyFact, TrafficFact, UsageFact
+from kpis.models.settings import KpiSettings
+
+__all__ = [
+    "Account",
+    "Change",
+    "Close",
+    "CustomerFact",
+    "DynamicsFact",
+    "Fact",
+    "FeatureFact",
+    "Fill",
+    "Frozen",
+    "Kept",
+    "KpiSettings",
+    "LineFact",
+    "MoneyFact",
+    "MovementFact",
+    "NumberFact",
+    "Snapshot",
+    "TrafficFact",
+    "UsageFact",
+]

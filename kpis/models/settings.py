@@ -1,0 +1,64 @@
+"""How a reseller counts where the tools of the trade disagree."""
+
+from django.db import models
+from django.db.models import Q
+
+from resellerkpi.core.models import TenantModel
+
+
+class KpiSettings(TenantModel):
+    """Where the tools of the trade disagree: how this reseller counts. Without a row the defaults hold."""
+
+    class ChurnBase(models.TextChoices):
+        """What customer churn is divided by."""
+
+        START = "start", "Customers at the start of the period"
+        AVERAGE = "average", "Average of the customers at its start and its close"
+
+    class CountBy(models.TextChoices):
+        """What a customer is."""
+
+        ACCOUNT = "account", "Each account"
+        GROUP = "group", "Each group: accounts under one parent count once"
+
+    class AgeingBasis(models.TextChoices):
+        """From which day debt is aged."""
+
+        DUE_DATE = "due_date", "Due date"
+        INVOICE_DATE = "invoice_date", "Invoice date"
+
+    churn_base = models.CharField(max_length=8, choices=ChurnBase.choices, default=ChurnBase.START)
+    count_by = models.CharField(max_length=8, choices=CountBy.choices, default=CountBy.ACCOUNT)
+    reactivation_window_days = models.PositiveIntegerField(null=True, blank=True)
+    count_in_period = models.BooleanField(default=False)
+    nrr_reactivation = models.BooleanField(default=False)
+    quick_ratio_reactivation = models.BooleanField(default=False)
+    small_base = models.PositiveIntegerField(default=20)
+    ageing_basis = models.CharField(max_length=12, choices=AgeingBasis.choices, default=AgeingBasis.DUE_DATE)
+    loss_not_due = models.DecimalField(max_digits=5, decimal_places=2, default=1)
+    loss_30 = models.DecimalField(max_digits=5, decimal_places=2, default=3)
+    loss_60 = models.DecimalField(max_digits=5, decimal_places=2, default=10)
+    loss_90 = models.DecimalField(max_digits=5, decimal_places=2, default=25)
+    loss_more = models.DecimalField(max_digits=5, decimal_places=2, default=50)
+    active_months = models.PositiveSmallIntegerField(default=1)
+    life_cap_months = models.PositiveSmallIntegerField(default=120)
+    close_after_days = models.PositiveSmallIntegerField(default=5)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["reseller"], name="kpi_settings_once"),
+            models.CheckConstraint(
+                name="kpi_settings_ranges",
+                condition=Q(active_months__gte=1, active_months__lte=24, small_base__gte=1)
+                & Q(close_after_days__lte=31, life_cap_months__gte=1),
+            ),
+            models.CheckConstraint(
+                name="kpi_settings_losses",
+                condition=Q(loss_not_due__gte=0, loss_30__gte=0, loss_60__gte=0, loss_90__gte=0)
+                & Q(loss_more__gte=0, loss_not_due__lte=100, loss_30__lte=100, loss_60__lte=100)
+                & Q(loss_90__lte=100, loss_more__lte=100),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return "How KPIs are counted"
