@@ -86,11 +86,11 @@ class NaiveFeature:
             yield from self.part(kind, period, served, book)
 
     def beginning(self, kind: Row, book: NaiveBook) -> Iterator[Line]:
-        """Yield the activation of a package or of what has a fee, and the price of what is charged once."""
+        """Yield the activation of what has a fee, and the price of what is charged once."""
         start = self.row["start_date"]
         span = (start, start + ONE_DAY)
         follows = self.row["continues_id"] is not None
-        if (kind["kind"] == "package" or kind["activation_fee"]) and not follows:
+        if kind["activation_fee"] and not follows:
             fee = Fraction(kind["activation_fee"])
             yield self.line(
                 "one_off", f"Activation of {kind['name']}", span, (fee, Fraction(0)), Fraction(1), start, book

@@ -193,7 +193,7 @@ def test_ceases_changes_and_repairs_of_a_month_are_billed_as_the_oracle_does_it(
         for key, each in mine.items():
             assert product[key] == each
         kinds = Counter(line[0] for each in product.values() for line in each["lines"].elements())
-        assert (kinds["credit"], kinds["one_off"]) == (5, 3)
+        assert (kinds["credit"], kinds["one_off"]) == (5, 2)
         assert differing(changed.calls) == []
         late = [out for out in changed.calls if out.state == "rated" and out.call["id"] in errors]
         assert len(late) == len(errors) > 80
