@@ -4,24 +4,26 @@ Bundles draw in their priority, calls in the order of start and content key, nev
 messages and data draw before pricing; money draws last, on the price. A call that costs nothing draws nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from billing.rating.allowances import NO_GROUP, cumulative_units, draw
+from billing.rating.allowances import NO_GROUP, Drawn, cumulative_units, draw
 from billing.rating.amounts import period_units, price_period_data, price_rows
 from billing.rating.book import DATA, SMS, VOICE, RatingBook
 from billing.rating.calls import Calls, rows_by
 from billing.rating.dated import NONE
-from billing.rating.pools import GRAINS, STORED_GRAIN, Bundle, Pool
+from billing.rating.members import Members
+from billing.rating.pools import GRAINS, STORED_GRAIN, Bundle, Party, Plan, Pool
 
 Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 SERVED = {"seconds": VOICE, "calls": VOICE, "sms": SMS, "data": DATA}
+UNITS = ("", "seconds", "calls", "sms", "data", "money")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +45,61 @@ class Usage:
 
 
 @dataclass(slots=True)
+class Take:
+    """What calls (rows) drew of one bundle: pool numbers (0 shared) and units in millionths."""
+
+    bundle: int
+    rows: Ints
+    number: Ints
+    drawn: Ints
+
+
+@dataclass(slots=True)
 class Drawing:
-    """Per call: billed seconds, what allowances cover of it, the bundle that drew first and how much (millionths
-    of its unit), and the price in 1e-8.
+    """Per call: billed seconds, what allowances cover of it, the bundle that drew first, its unit and how much
+    (millionths of it), the price in 1e-8, and the last party whose allowance might serve it.
+
+    `used` and `spared` are units (in the grain) by party, `seconds` the draws of calls from further bundles.
     """
 
     billed: Ints
     covered: Ints
     bundle: Ints
+    unit: Ints
     drawn: Ints
     retail: Ints
+    last: Ints
+    parties: list[Party] = field(default_factory=list)
+    used: dict[Party, int] = field(default_factory=dict)
+    spared: dict[Party, int] = field(default_factory=dict)
+    second: list[Take] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, billed: Ints) -> "Drawing":
+        """Return the state before anything is drawn."""
+        covered, bundle, unit, drawn, retail = np.zeros((5, len(billed)), dtype=np.int64)
+        return cls(billed, covered, bundle, unit, drawn, retail, np.full(len(billed), NONE, dtype=np.int64))
 
 
-def draw_month(usage: Usage, bundles: list[tuple[Bundle, list[Pool]]], book: RatingBook) -> Drawing:
-    """Draw all bundles over the month's calls and price them."""
+def draw_month(
+    usage: Usage, plan: Plan, book: RatingBook, members: dict[Party, int] | None = None
+) -> Drawing:
+    """Draw all bundles over the month's calls and price them.
+
+    `members` holds what billed calls of a number (the party's own) drew of capped bundles.
+    """
     base = price_rows(usage.calls, usage.rate, book)
-    nothing = np.zeros(len(usage.calls), dtype=np.int64)
-    out = Drawing(base.billed, nothing.copy(), nothing.copy(), nothing.copy(), nothing.copy())
+    out = Drawing.begin(base.billed)
     costs = (base.amount > 0) | _period_priced(usage, book)
-    units: dict[int, str] = {0: ""}
-    for bundle, pools in bundles:
-        units[bundle.id] = bundle.unit
-        if bundle.unit != "money":
-            fits = _served(usage, bundle) & costs & usage.open & (usage.calls.service == SERVED[bundle.unit])
-            _draw(usage, bundle, pools, fits, out, units)
+    for bundle, pools in plan.bundles:
+        if bundle.unit != "money" and pools:
+            fits = _served(usage, bundle) & costs & (usage.calls.service == SERVED[bundle.unit])
+            _draw(usage, bundle, pools, fits, out, members or {})
     out.retail = np.where(usage.rate == NONE, usage.other, _prices(usage, out, base.amount, book))
-    for bundle, pools in bundles:
-        if bundle.unit == "money":
-            _draw(usage, bundle, pools, _served(usage, bundle) & usage.open, out, units)
+    for bundle, pools in plan.bundles:
+        if bundle.unit == "money" and pools:
+            fits = _served(usage, bundle) & (out.retail > 0)
+            _draw(usage, bundle, pools, fits, out, members or {})
     return out
 
 
@@ -98,61 +127,121 @@ def _served(usage: Usage, bundle: Bundle) -> Bools:
 
 
 def _draw(
-    usage: Usage, bundle: Bundle, pools: list[Pool], fits: Bools, out: Drawing, units: dict[int, str]
+    usage: Usage, bundle: Bundle, pools: list[Pool], fits: Bools, out: Drawing, billed: dict[Party, int]
 ) -> None:
-    """Draw one bundle, pools of one rank after the other."""
-    for rank in range(1 + max((pool.rank for pool in pools), default=-1)):
+    """Draw one bundle, pools of one rank after the other.
+
+    Ranks go by the pools' first days. So whoever draws of a rank finds the ranks before it used up or ended for good,
+    and rank after rank gives what call after call would, also where one number may only draw so much.
+    """
+    capped = bundle.member_cap is not None
+    members = Members.of(usage.customer, usage.number, bundle, billed) if capped else None
+    for rank in range(1 + max(pool.rank for pool in pools)):
         ranked = [pool for pool in pools if pool.rank == rank]
         for shared in (True, False):
             mine = [pool for pool in ranked if (pool.number_id == 0) == shared]
             if mine:
-                party = usage.customer if shared else usage.number
-                group = _group(usage, mine, party, fits, shared)
-                _draw_pools(usage, bundle, mine, group, out, units)
+                group = _group(usage, mine, fits, shared)
+                _draw_pools(usage, bundle, mine, group, out, members)
 
 
-def _group(usage: Usage, pools: list[Pool], party: Ints, fits: Bools, shared: bool) -> Ints:
+def _group(usage: Usage, pools: list[Pool], fits: Bools, shared: bool) -> Ints:
     """Return each call's pool, NO_GROUP where it may not draw; `pools` gets into the order of its parties."""
-    pools.sort(key=lambda pool: pool.customer_id if shared else pool.number_id)
-    keys = np.array([pool.customer_id if shared else pool.number_id for pool in pools])
-    at = np.minimum(np.searchsorted(keys, party), len(keys) - 1)
-    customers = np.array([pool.customer_id for pool in pools])
+    owners = np.unique([pool.customer_id for pool in pools])
+    numbers = np.unique([pool.number_id for pool in pools])
+
+    def key(customer: Ints, number: Ints) -> tuple[Ints, Bools]:
+        who = np.minimum(np.searchsorted(owners, customer), len(owners) - 1)
+        line = np.minimum(np.searchsorted(numbers, number), len(numbers) - 1)
+        found = owners[who] == customer
+        return (who, found) if shared else (who * len(numbers) + line, found & (numbers[line] == number))
+
+    def columns() -> tuple[Ints, Ints]:
+        return np.array([pool.customer_id for pool in pools]), np.array([pool.number_id for pool in pools])
+
+    order = np.argsort(key(*columns())[0], kind="stable")
+    pools[:] = [pools[at] for at in order.tolist()]
+    keys, _ = key(*columns())
+    mine, found = key(usage.customer, usage.number)
+    at = np.minimum(np.searchsorted(keys, mine), len(keys) - 1)
     first, end = np.array([pool.first for pool in pools]), np.array([pool.end for pool in pools])
     day = usage.calls.day
-    held = (keys[at] == party) & (customers[at] == usage.customer) & (day >= first[at]) & (day < end[at])
+    held = found & (keys[at] == mine) & (day >= first[at]) & (day < end[at])
     return np.where(held & fits, at, NO_GROUP)
 
 
 def _draw_pools(
-    usage: Usage, bundle: Bundle, pools: list[Pool], group: Ints, out: Drawing, units: dict[int, str]
+    usage: Usage,
+    bundle: Bundle,
+    pools: list[Pool],
+    group: Ints,
+    out: Drawing,
+    members: Members | None,
 ) -> None:
-    need = _need(usage, bundle.unit, out)
-    rows = np.flatnonzero((group != NO_GROUP) & (need > 0))
-    rows = rows[np.argsort(group[rows], kind="stable")]
+    served = np.flatnonzero(group != NO_GROUP)
+    out.last[served] = len(out.parties) + group[served]
+    out.parties += [(bundle.id, pool.customer_id, pool.number_id) for pool in pools]
+    rows = served[usage.open[served]]
+    need = _need(usage, bundle.unit, out, rows)
+    rows, need = rows[need > 0], need[need > 0]
+    asked = need if members is None else members.allowed(rows, need)
+    order = np.argsort(group[rows], kind="stable")
+    rows, need, asked = rows[order], need[order], asked[order]
     allowance = np.array([pool.left for pool in pools], dtype=np.int64)
-    taken = draw(group[rows], need[rows], allowance, bundle.step).covered
-    rows, taken = rows[taken > 0], taken[taken > 0]
+    drawn = draw(group[rows], asked, allowance, bundle.step)
+    if members is not None:
+        drawn = Drawn(np.minimum(need, drawn.used), drawn.used)
+        members.take(rows, drawn.used)
+    _count(bundle, pools, group[rows], drawn, out)
+    _cover(bundle, pools, rows, group[rows], drawn.covered, out)
+
+
+def _count(bundle: Bundle, pools: list[Pool], group: Ints, drawn: Drawn, out: Drawing) -> None:
+    """Add what was used of the pools to the parties' figures."""
+    sums = np.zeros((2, len(pools)), dtype=np.int64)
+    np.add.at(sums[0], group, drawn.used)
+    np.add.at(sums[1], group, drawn.covered)
+    for pool, used, spared in zip(pools, *sums.tolist(), strict=True):
+        if used:
+            party = (bundle.id, pool.customer_id, pool.number_id)
+            out.used[party] = out.used.get(party, 0) + used
+            out.spared[party] = out.spared.get(party, 0) + spared
+
+
+def _cover(bundle: Bundle, pools: list[Pool], rows: Ints, group: Ints, taken: Ints, out: Drawing) -> None:
+    """Note on the calls what was taken for them."""
+    rows, group, taken = rows[taken > 0], group[taken > 0], taken[taken > 0]
     if bundle.unit == "money":
         out.retail[rows] -= taken
     elif bundle.unit == "calls":
         out.covered[rows] = out.billed[rows]
     else:
         out.covered[rows] += taken
-    drew = np.array([units[first] for first in out.bundle[rows].tolist()], dtype=object)
-    same = (drew == "") | (drew == bundle.unit)
-    out.drawn[rows] += np.where(same, taken * STORED_GRAIN // GRAINS[bundle.unit], 0)
-    out.bundle[rows] = np.where(drew == "", bundle.id, out.bundle[rows])
+    unit, units = UNITS.index(bundle.unit), in_millionths(taken, bundle.unit)
+    fresh = out.bundle[rows] == 0
+    out.bundle[rows[fresh]], out.unit[rows[fresh]] = bundle.id, unit
+    out.drawn[rows] += np.where(out.unit[rows] == unit, units, 0)
+    other = out.bundle[rows] != bundle.id
+    if other.any():
+        number = np.array([pool.number_id for pool in pools], dtype=np.int64)[group[other]]
+        out.second.append(Take(bundle.id, rows[other], number, units[other]))
 
 
-def _need(usage: Usage, unit: str, out: Drawing) -> Ints:
-    """Return what each call still needs, in the unit's grain."""
+def in_millionths(amounts: Ints, unit: str) -> Ints:
+    """Return amounts of a unit's grain in millionths of the unit."""
+    grain = GRAINS[unit]
+    return amounts * (STORED_GRAIN // grain) if grain <= STORED_GRAIN else amounts // (grain // STORED_GRAIN)
+
+
+def _need(usage: Usage, unit: str, out: Drawing, rows: Ints) -> Ints:
+    """Return what each of these calls still needs, in the unit's grain."""
     if unit == "seconds":
-        return out.billed - out.covered
+        return out.billed[rows] - out.covered[rows]
     if unit == "calls":
-        return (out.billed > out.covered).astype(np.int64)
+        return (out.billed[rows] > out.covered[rows]).astype(np.int64)
     if unit == "sms":
-        return usage.calls.answered.astype(np.int64) - out.covered
-    return usage.calls.volume - out.covered if unit == "data" else out.retail
+        return usage.calls.answered[rows].astype(np.int64) - out.covered[rows]
+    return usage.calls.volume[rows] - out.covered[rows] if unit == "data" else out.retail[rows]
 
 
 def _prices(usage: Usage, out: Drawing, base: Ints, book: RatingBook) -> Ints:
