@@ -57,6 +57,9 @@ SENTENCES = {
     "customer_vat_rate": "The VAT rate lies between 0 and 100 per cent.",
     "tariff_places": "Prices are rounded to at most six places.",
     "tariff_data_unit": "The data unit is more than zero.",
+    "tariff_markup_once": "There is already a markup for this class.",
+    "tariff_markup_percent": "The markup is more than -100 per cent.",
+    "time_band_minutes": "The band must end after it begins, within one day.",
 }
 
 

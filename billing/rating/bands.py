@@ -108,6 +108,24 @@ def bands_at(
     return found
 
 
+def band_week(bands: tuple[TimeBand, ...]) -> list[list[tuple[int, int, int]]]:
+    """Return for Monday to Sunday, then for a bank holiday that falls on a Monday, which band holds when: runs of
+    (first minute, end minute, position in `bands` or NO_BAND).
+    """
+    minute = np.arange(MINUTES_PER_DAY, dtype=np.int64)
+    days = []
+    for weekday, is_holiday in [*((day, False) for day in range(7)), (0, True)]:
+        found = np.full(MINUTES_PER_DAY, NO_BAND, dtype=np.int64)
+        for code in sorted(range(len(bands)), key=lambda position: bands[position].priority, reverse=True):
+            hit = _matches(
+                bands[code], np.full_like(minute, weekday), minute, np.full(len(minute), is_holiday)
+            )
+            found[hit & (found == NO_BAND)] = code
+        edges = [0, *(np.flatnonzero(np.diff(found)) + 1).tolist(), MINUTES_PER_DAY]
+        days.append([(start, end, int(found[start])) for start, end in pairwise(edges)])
+    return days
+
+
 def split_at_bands(
     started: Ints,
     seconds: Ints,

@@ -8,6 +8,7 @@ from billing.book import add_number, assign_tariff
 from billing.book_features import start_feature
 from billing.models import FeatureType, Number, Tariff
 from billing.web.customer_changes import CustomerStep
+from billing.web.lookups import TariffField
 from resellerkpi.core.access import Capability
 from resellerkpi.ui.forms import DayInput, Gated, ReferenceField, ScopedChoiceField
 
@@ -93,7 +94,7 @@ class StartFeature(CustomerStep):
 class TariffFields(forms.Form):
     """A tariff, for which calls, since when."""
 
-    tariff = ScopedChoiceField(Tariff, only={"kind": Tariff.Kind.RETAIL}, empty_label="Choose…")
+    tariff = TariffField(only={"kind": Tariff.Kind.RETAIL}, empty_label="Choose…")
     call_class = forms.CharField(
         max_length=30, required=False, label="Class of calls", help_text="Leave empty for all calls."
     )

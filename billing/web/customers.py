@@ -14,13 +14,12 @@ from billing.models import (
     Feature,
     LedgerEntry,
     NumberAssignment,
-    TariffAssignment,
 )
 from billing.web.customer_changes import AddNote, ChangeStatus, CustomerForm
 from billing.web.customer_money import invoice_panel, money_facts
 from billing.web.customer_services import AddNumber, AssignTariff, StartFeature
 from billing.web.editing import list_actions
-from billing.web.lookups import END, FEATURES, NUMBERS, TARIFFS, feature_rows, running
+from billing.web.lookups import END, FEATURES, NUMBERS, TARIFFS, feature_rows, running, tariff_rows
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import SUM, Choice, Code, Column, Date, Int, Money, Text
 from resellerkpi.ui.filters import OneOf, ScopedChoiceFilter, ScopedFilterSet, SearchFilter
@@ -181,7 +180,7 @@ class CustomerPage(DetailPage):
             TablePanel(
                 "Tariffs",
                 TARIFFS,
-                TariffAssignment.objects.filter(**mine).order_by("-start_date"),
+                tariff_rows(self.today, **mine),
                 empty=EmptyState(
                     "No tariff of its own: calls are priced by the default tariff, if there is one."
                 ),

@@ -5,10 +5,14 @@ from typing import Any
 
 from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
+from django.http import Http404
 
-from billing.models import Feature, FeaturePrice, Number
+from billing.models import Feature, FeaturePrice, Number, Tariff, TariffAssignment
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Choice, Code, Column, Date, Int, Money, Percent, Text
+from resellerkpi.core.columns import day as day_words
+from resellerkpi.core.scope import Scope, current
+from resellerkpi.ui.forms import ScopedChoiceField
 
 MONEY, WHOLESALE, EDIT = Capability.VIEW_MONEY, Capability.VIEW_WHOLESALE, Capability.EDIT_BOOK
 
@@ -41,12 +45,60 @@ FEATURES: tuple[Column, ...] = (
 )
 #: A link to end what still runs; for those who may change the book.
 END = Text(name="end", source="end_label", label="Change", url="feature-end", needs=EDIT, sortable=False)
+#: Whether a tariff is still sold; what is superseded still prices whoever is on it.
+TARIFF_STATES = (("current", "In use"), ("superseded", "Superseded"))
 TARIFFS: tuple[Column, ...] = (
     Text(name="tariff", source="tariff__name", url="tariff"),
+    Choice(name="state", source="tariff_state", choices=TARIFF_STATES),
     Text(name="call_class", label="Class of calls", help="Blank: every class of call."),
     Date(name="start_date", label="From"),
     Date(name="end_date", label="Until", help="The first day without it."),
 )
+
+
+class TariffField(ScopedChoiceField):
+    """A choice of tariffs in which superseded ones say so; wholesale ones only for those who may see them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(Tariff, **options)
+
+    def _get_queryset(self) -> Any:
+        rows = open_tariffs(current()).filter(**self.only)
+        return rows.order_by(F("superseded_on").desc(nulls_first=True), "name", "pk")
+
+    queryset = property(_get_queryset, ScopedChoiceField._set_queryset)  # type: ignore[assignment]
+
+    def label_from_instance(self, obj: Any) -> str:
+        """Return the name, with the day it was superseded."""
+        return (
+            f"{obj.name} (superseded {day_words(obj.superseded_on)})" if obj.superseded_on else str(obj.name)
+        )
+
+
+def open_tariffs(scope: Scope) -> QuerySet[Any]:
+    """Return the tariffs a person may know of: wholesale ones only with that capability."""
+    rows = Tariff.objects.all()
+    return rows if scope.can(WHOLESALE) else rows.filter(kind=Tariff.Kind.RETAIL)
+
+
+def find_tariff(scope: Scope, pk: int) -> Tariff:
+    """Return a tariff the person may know of; raises Http404."""
+    row: Tariff | None = open_tariffs(scope).select_related("parent", "carrier").filter(pk=pk).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+def tariff_state(today: date, of: str = "") -> Case:
+    """Return the state of a tariff on a day (TARIFF_STATES); `of` is the way to it, such as "tariff__"."""
+    old = When(**{f"{of}superseded_on__lte": today}, then=Value("superseded"))
+    return Case(old, default=Value("current"))
+
+
+def tariff_rows(today: date, **whose: Any) -> QuerySet[Any]:
+    """Return tariffs given to somebody, with the state of each today; the latest first."""
+    rows = TariffAssignment.objects.filter(**whose).annotate(tariff_state=tariff_state(today, "tariff__"))
+    return rows.order_by("-start_date")
 
 
 def current_on(today: date) -> Q:

@@ -9,7 +9,7 @@ from django.db.models import OuterRef, QuerySet, Subquery, Value
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from billing.book import end_assignment, move_number, supply_number
+from billing.book import assign_tariff, end_assignment, move_number, supply_number
 from billing.models import (
     Call,
     Carrier,
@@ -18,10 +18,10 @@ from billing.models import (
     NumberAssignment,
     NumberIdentity,
     Supply,
-    TariffAssignment,
+    Tariff,
 )
 from billing.web.editing import BookForm, RecordForm, find, list_actions
-from billing.web.lookups import FEATURES, TARIFFS, current_on, feature_rows
+from billing.web.lookups import FEATURES, TARIFFS, TariffField, current_on, feature_rows, tariff_rows
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Choice, Code, Column, Date, DateTime, Minutes, Money, Text
 from resellerkpi.ui.filters import OneOf, ScopedFilterSet, SearchFilter
@@ -165,9 +165,11 @@ class NumberPage(DetailPage):
 
     def tariffs(self) -> TablePanel:
         """Return tariffs given to this number alone."""
-        rows = TariffAssignment.objects.filter(number=self.object).order_by("-start_date")
         empty = EmptyState("No tariff of its own: its calls are priced by its customer's tariff.")
-        return TablePanel("Own tariffs", TARIFFS, rows, empty=empty)
+        actions = (Action("Give a tariff", reverse("number-tariff", args=[self.object.pk])),)
+        may = self.scope.can(Capability.EDIT_BOOK)
+        rows = tariff_rows(self.today, number=self.object)
+        return TablePanel("Own tariffs", TARIFFS, rows, empty=empty, actions=actions if may else ())
 
     def facts(self) -> Facts:
         """Return what kind of line it is."""
@@ -293,6 +295,30 @@ class SupplyNumber(NumberStep):
         return self.succeed(self.home(), f"{form.cleaned_data['carrier']} supplies {self.number}.")
 
 
+class TariffFields(forms.Form):
+    """A tariff, for which calls of the number, since when."""
+
+    tariff = TariffField(only={"kind": Tariff.Kind.RETAIL}, empty_label="Choose…")
+    call_class = forms.CharField(
+        max_length=30, required=False, label="Class of calls", help_text="Leave empty for all calls."
+    )
+    start = forms.DateField(widget=DayInput(), label="From")
+
+
+class GiveTariff(NumberStep):
+    """Price a number by a tariff of its own."""
+
+    form_class = TariffFields
+    title = "Give a tariff"
+    purpose = "The number's own tariff stands before its customer's; the one it had ends on the same day."
+    submit = "Give the tariff"
+
+    def save(self, form: Any) -> str:
+        """Assign the tariff."""
+        assign_tariff(number=self.number, **form.cleaned_data)
+        return self.succeed(self.home(), f"{form.cleaned_data['tariff']} prices the calls of {self.number}.")
+
+
 urls: list[URLPattern] = [
     path("numbers/", NumberList.as_view(), name="number-list"),
     path("numbers/add/", NumberForm.as_view(), name="number-add"),
@@ -301,4 +327,5 @@ urls: list[URLPattern] = [
     path("numbers/<int:pk>/assign/", AssignNumber.as_view(), name="number-assign"),
     path("numbers/<int:pk>/end/", EndNumber.as_view(), name="number-end"),
     path("numbers/<int:pk>/supply/", SupplyNumber.as_view(), name="number-supply"),
+    path("numbers/<int:pk>/tariff/", GiveTariff.as_view(), name="number-tariff"),
 ]

@@ -22,7 +22,9 @@ MEANINGS = {
     **dict.fromkeys(
         ("active", "sent", "paid", "done", "loaded", "rated", "issued", "confirmed", "allocated"), "good"
     ),
-    **dict.fromkeys(("suspended", "billed", "checked", "pending", "running", "loading", "open"), "attention"),
+    **dict.fromkeys(
+        ("suspended", "superseded", "billed", "checked", "pending", "running", "loading", "open"), "attention"
+    ),
     **dict.fromkeys(("failed", "error", "void"), "bad"),
 }
 

@@ -160,10 +160,10 @@ class ListPage(Page):
             order_by=sort,
             row_url=self.row_url,
         )
-        size = _whole(self.request.GET.get("rows"), PAGE_SIZES[0])
+        size = whole(self.request.GET.get("rows"), PAGE_SIZES[0])
         size = size if size in PAGE_SIZES else PAGE_SIZES[0]
         table.paginate(per_page=size)
-        table.page = table.paginator.get_page(_whole(self.request.GET.get("page"), 1))
+        table.page = table.paginator.get_page(whole(self.request.GET.get("page"), 1))
         return table
 
 
@@ -179,7 +179,8 @@ def tidy(request: HttpRequest, usual_columns: Sequence[str] = ()) -> str:
     return f"{request.path}?{query.urlencode()}" if query else request.path
 
 
-def _whole(text: str | None, default: int) -> int:
+def whole(text: str | None, default: int) -> int:
+    """Return a number out of the address, the default where it is none."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 8 else default
 
 

@@ -23,6 +23,9 @@ from billing.models import (
     Number,
     Payment,
     Tariff,
+    TariffMarkup,
+    TariffRate,
+    TimeBand,
 )
 from billing.pipeline import import_cdrs
 from billing.pipeline_prices import preview_rerate, what_if
@@ -69,6 +72,9 @@ class Worked:
     feature: Feature
     feature_type: FeatureType
     tariff: Tariff
+    rate: TariffRate
+    band: TimeBand
+    markup: TariffMarkup
     file: CdrFile
     call: Call
     run: BillingRun
@@ -159,6 +165,11 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             feature=house.features[0],
             feature_type=house.line,
             tariff=house.retail,
+            rate=TariffRate.objects.filter(tariff=house.retail).earliest("pk"),
+            band=TimeBand.objects.get(tariff=house.retail),
+            markup=TariffMarkup.objects.create(
+                reseller=house.reseller, tariff=house.retail, call_class=f"{mark} other", percent=Decimal("12.5")
+            ),
             file=CdrFile.objects.get(),
             call=Call.objects.order_by("started_at").first(),
             run=run,
