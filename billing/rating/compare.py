@@ -156,7 +156,7 @@ def _deck(table: pa.Table, tariffs: Tariffs, place: dict[int, int]) -> _Deck:
 
 
 def _held(deck: _Deck, line: list[int], on: date) -> tuple[Ints, Ints]:
-    """Return the rates of a side in force on its day, the best for each key of each tariff, and how far up they stand."""
+    """Return the rates of a side in force on its day, the best for each key of each tariff, and how far up each is."""
     day, columns = day_number(on), deck.columns
     depths = {tariff: depth for depth, tariff in enumerate(line)}
     ids, position = np.unique(columns["tariff_id"], return_inverse=True)
