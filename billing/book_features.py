@@ -10,14 +10,10 @@ from typing import Any
 from billing.book import BookRefused, act, has_number
 from billing.charging.termination import termination_amount, terms_of
 from billing.models import Charge, Customer, Feature, FeatureType, Number
-from billing.models.continued import take_back_after
+from billing.models.continued import continue_from, take_back_after
 from resellerkpi.core import audit
 from resellerkpi.core.columns import day
 from resellerkpi.core.periods import add_months
-
-#: What a dated change takes over from the feature it continues.
-SAME = ("customer_id", "number_id", "feature_type_id", "quantity", "end_date", "price", "cost", "discount_percent",
-        "minimum_term_end", "termination_percent", "not_charged", "reference")  # fmt: skip
 
 
 def start_feature(
@@ -73,20 +69,12 @@ def change_feature(feature: Feature, *, on: date, **changes: Any) -> Feature:
             Feature.objects.select_for_update(of=("self",)).select_related("feature_type").get(pk=feature.pk)
         )
         _refuse_change(feature, on, changes)
-        following = Feature.objects.filter(continues=feature).first()
-        Feature.objects.filter(continues=feature).update(continues=None)
-        same = {name: getattr(feature, name) for name in SAME}
         kind = changes.pop("feature_type", None)
         if kind is not None:
             changes["feature_type_id"] = kind.pk
-        was = {name: same[name] for name in changes}
-        new = Feature.objects.create(
-            reseller_id=feature.reseller_id, start_date=on, continues=feature, **{**same, **changes}
-        )
-        if following:
-            Feature.objects.filter(pk=following.pk).update(continues=new)
-        Feature.objects.filter(pk=feature.pk).update(end_date=on)
-        audit.record("feature.changed", new, on=on, **{f"{k}_was": v for k, v in was.items()}, **changes)
+        was = {f"{name}_was": getattr(feature, name) for name in changes}
+        new = continue_from(feature.reseller_id, on, {feature.pk: changes})[feature.pk]
+        audit.record("feature.changed", new, on=on, **was, **changes)
     return new
 
 
@@ -170,8 +158,8 @@ def take_back_change(feature: Feature) -> Feature:
 
 def ending_costs(features: list[Feature], *, on: date) -> dict[int, Decimal]:
     """Return the early-termination charge of each feature if it ends on a day, before VAT, by id."""
-    found = terms_of(feature.pk for feature in features)
-    return {
-        pk: termination_amount(terms, term, on=on) if term else Decimal(0)
-        for pk, (terms, term) in found.items()
-    }
+    costs = {feature.pk: Decimal(0) for feature in features}
+    for pk, (terms, term) in terms_of(costs).items():
+        if term is not None:
+            costs[pk] = termination_amount(terms, term, on=on)
+    return costs

@@ -135,21 +135,31 @@ def load_terms(reseller_id: int, until: date, *, customer_id: int | None = None)
     features = Feature.objects.filter(not_charged=False, start_date__lte=until)
     if customer_id is not None:
         features = features.filter(customer_id=customer_id)
-    rows = features.order_by("pk").values_list(*FIELDS)
-    terms: dict[int, Terms] = {}
-    for row in (FeatureRow(*row) for row in rows.iterator()):
-        origin = origin_of(row, terms.get(row.continues or 0))
-        terms[row.id] = Terms(row, own_prices(row, prices[row.type_id]), origin)
+    found = features.order_by("pk").values_list(*FIELDS)
+    rows = {row.id: row for row in (FeatureRow(*row) for row in found.iterator())}
+    origins = origins_of(rows)
+    terms = {
+        row.id: Terms(row, own_prices(row, prices[row.type_id]), origins.get(row.id, row.start))
+        for row in rows.values()
+    }
     _add_charged(reseller_id, terms, customer_id)
     return list(terms.values())
 
 
-def origin_of(row: FeatureRow, before: Terms | None) -> date:
-    """Return the day a feature's periods are counted from; `before` is the feature it continues, if charged."""
-    rhythm = (row.interval, row.timing, row.prorate)
-    if before is None or (before.row.interval, before.row.timing, before.row.prorate) != rhythm:
-        return row.start
-    return before.origin
+def origins_of(rows: dict[int, FeatureRow]) -> dict[int, date]:
+    """Return the days from which the periods of features that continue others are counted.
+
+    One that continues another in the same rhythm goes on in its periods; a feature that is not among the rows, because
+    it is not charged, begins none.
+    """
+    origins: dict[int, date] = {}
+    for row in sorted((row for row in rows.values() if row.continues), key=lambda row: row.start):
+        before = rows.get(row.continues or 0)
+        same = before and (before.interval, before.timing, before.prorate) == (
+            row.interval, row.timing, row.prorate,
+        )  # fmt: skip
+        origins[row.id] = origins.get(before.id, before.start) if before and same else row.start
+    return origins
 
 
 def own_prices(row: FeatureRow, listed: list[Price]) -> list[Price]:

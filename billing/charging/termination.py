@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from django.db.models import F, Q
 
-from billing.charging.book import FIELDS, FeatureRow, Terms, list_prices, origin_of, own_prices
+from billing.charging.book import FIELDS, FeatureRow, Terms, list_prices, origins_of, own_prices
 from billing.charging.prorate import Method, Part, Service, fraction, part_amount, periods
 from billing.charging.store import Draft, store
 from billing.models import Charge, ChargeKind, Feature
@@ -62,38 +62,31 @@ def _rest(terms: Terms, term: Term, on: date) -> Fraction:
 
 
 def terms_of(features: Iterable[int]) -> dict[int, tuple[Terms, Term | None]]:
-    """Return the terms of features with their minimum terms, by id."""
-    wanted = Feature.objects.filter(pk__in=list(features))
-    prices = list_prices()
-    rows = wanted.values_list(*FIELDS, "minimum_term_end", "termination_percent").order_by("pk")
-    before = _before(wanted)
-    found: dict[int, tuple[Terms, Term | None]] = {}
-    for *fields, until, percent in rows:
-        row = FeatureRow(*fields)
-        earlier: Terms | None = None
-        for link in reversed(before[row.id]):
-            earlier = Terms(link, [], origin_of(link, earlier))
-        terms = Terms(row, own_prices(row, prices[row.type_id]), origin_of(row, earlier))
-        found[row.id] = (terms, Term(until, percent) if until else None)
-    return found
+    """Return the terms of charged features with their minimum terms, by id; as many queries as changes in a row."""
+    wanted = {row.id: row for row in _rows(features)}
+    rows, links = dict(wanted), {row.continues for row in wanted.values() if row.continues}
+    while links - rows.keys():
+        before = {row.id: row for row in _rows(links - rows.keys())}
+        rows |= before
+        links = {row.continues for row in before.values() if row.continues}
+    origins, prices = origins_of(rows), list_prices()
+    ends = Feature.objects.filter(pk__in=wanted).values_list("pk", "minimum_term_end", "termination_percent")
+    return {
+        pk: (
+            Terms(
+                wanted[pk],
+                own_prices(wanted[pk], prices[wanted[pk].type_id]),
+                origins.get(pk, wanted[pk].start),
+            ),
+            Term(until, percent) if until else None,
+        )
+        for pk, until, percent in ends
+    }
 
 
-def _before(features: Iterable[Feature]) -> dict[int, list[FeatureRow]]:
-    """Return the features each of these continues, the latest first; as many queries as there were changes."""
-    chains: dict[int, list[FeatureRow]] = defaultdict(list)
-    links = {feature.pk: feature.continues_id for feature in features if feature.continues_id}
-    while links:
-        rows = Feature.objects.filter(pk__in=set(links.values()), not_charged=False).values_list(*FIELDS)
-        found = {row.id: row for row in (FeatureRow(*row) for row in rows)}
-        for pk, link in list(links.items()):
-            row = found.get(link)
-            if row is not None:
-                chains[pk].append(row)
-            if row is None or row.continues is None:
-                del links[pk]
-            else:
-                links[pk] = row.continues
-    return chains
+def _rows(features: Iterable[int]) -> list[FeatureRow]:
+    found = Feature.objects.filter(pk__in=list(features), not_charged=False).order_by("pk")
+    return [FeatureRow(*row) for row in found.values_list(*FIELDS)]
 
 
 def charge_terminations(reseller_id: int, until: date, *, customer_id: int | None = None) -> int:

@@ -1,6 +1,8 @@
-"""Taking back dated changes of features that begin on or after the day on which a feature now ends."""
+"""Dated changes of features, set by set: a feature ends on a day and another continues it; and taking that back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
 
 from django.db import connection
 
@@ -25,7 +27,44 @@ UPDATE {table} held SET feature_id = moved.kept_id
 FROM unnest(%s::bigint[], %s::bigint[]) AS moved (kept_id, id)
 WHERE held.reseller_id = %s AND held.feature_id = moved.id
 """
+FOLLOW = """
+UPDATE billing_feature feature SET continues_id = moved.new_id
+FROM unnest(%s::bigint[], %s::bigint[]) AS moved (new_id, id)
+WHERE feature.reseller_id = %s AND feature.id = moved.id
+"""
+
+#: What a dated change takes over from the feature it continues.
+SAME = ("customer_id", "number_id", "feature_type_id", "quantity", "end_date", "price", "cost", "discount_percent",
+        "minimum_term_end", "termination_percent", "not_charged", "reference")  # fmt: skip
 HOLDERS = [model._meta.db_table for model in (Charge, CarrierCharge, Supply)]
+
+
+def continue_from(reseller_id: int, on: date, changes: Mapping[int, Mapping[str, Any]]) -> dict[int, Feature]:
+    """Change features from a day on, each by its own fields; return the features that continue them, by the old id.
+
+    The caller sees to it that each runs on that day and began before. Statements do not grow with the features.
+    """
+    old = list(Feature.objects.select_for_update(of=("self",)).filter(pk__in=changes).order_by("pk"))
+    following = dict(Feature.objects.filter(continues__in=changes).values_list("continues_id", "pk"))
+    Feature.objects.filter(pk__in=following.values()).update(continues=None)
+    new = Feature.objects.bulk_create(
+        [
+            Feature(
+                reseller_id=reseller_id,
+                start_date=on,
+                continues=feature,
+                **{**{name: getattr(feature, name) for name in SAME}, **changes[feature.pk]},
+            )
+            for feature in old
+        ],
+        batch_size=2_000,
+    )
+    made = {was.pk: row for was, row in zip(old, new, strict=True)}
+    if following:
+        with connection.cursor() as cursor:
+            cursor.execute(FOLLOW, [[made[pk].pk for pk in following], list(following.values()), reseller_id])
+    Feature.objects.filter(pk__in=made).update(end_date=on)
+    return made
 
 
 def take_back_after(reseller_id: int, kept: Sequence[int]) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from billing.book_features import change_feature
 from billing.charging.recurring import generate_charges
 from billing.models import Charge, Customer, Feature
 from resellerkpi.core.models import Reseller
@@ -83,6 +84,14 @@ def test_quarters_run_on_from_the_first_start(house: Reseller, ann: Customer) ->
     ]
     assert generate_charges(house, until=day("2026-06-30")) == 0
     assert generate_charges(house, until=day("2026-07-01")) == 1
+
+
+def test_a_change_put_in_between_keeps_the_quarters(house: Reseller, ann: Customer) -> None:
+    first = have(ann, make_type(house, price="90", interval="quarter"), "2026-01-11")
+    change_feature(first, on=day("2026-03-01"), price=D("360"))
+    change_feature(first, on=day("2026-02-15"), price=D("180"))
+    generate_charges(house, until=day("2026-04-01"))
+    assert [row[3] for row in sorted(charges())] == [D("35.00"), D("28.00"), D("124.00"), D("360.00")]
 
 
 def test_without_proration_the_old_price_holds_to_the_end_of_the_period(
