@@ -69,6 +69,7 @@ class NaiveFeature:
     row: Row
     days: dict[date, Line] = field(default_factory=dict)
     begun: bool = False
+    left: bool = False
 
     def charges(self, until: date, book: NaiveBook) -> Iterator[Line]:
         """Yield what is to be charged or credited by a day and is not yet."""
@@ -82,6 +83,7 @@ class NaiveFeature:
             return
         assert kind["prorate"] == "actual"
         yield from self.credits(kind, book)
+        yield from self.leaving_early(until, book)
         for period, served in self.periods(kind, until, book):
             yield from self.part(kind, period, served, book)
 
@@ -91,10 +93,10 @@ class NaiveFeature:
         span = (start, start + ONE_DAY)
         follows = self.row["continues_id"] is not None
         if kind["activation_fee"] and not follows:
-            fee = Fraction(kind["activation_fee"])
-            yield self.line(
-                "one_off", f"Activation of {kind['name']}", span, (fee, Fraction(0)), Fraction(1), start, book
-            )
+            fee = (Fraction(kind["activation_fee"]), Fraction(0))
+            line = self.line("one_off", f"Activation of {kind['name']}", span, fee, Fraction(1), start, book)
+            if line.net:
+                yield line
         if kind["interval"] == "once" and not follows:
             unit = self.price(start, book)
             if unit is not None:
@@ -117,13 +119,38 @@ class NaiveFeature:
                 del self.days[day]
             yield credit
 
+    def leaving_early(self, until: date, book: NaiveBook) -> Iterator[Line]:
+        """Yield, once, the share of the rest of the minimum term that ending inside it costs."""
+        row, end, term = self.row, self.row["end_date"], self.row["minimum_term_end"]
+        kind = book.featuretypes[row["feature_type_id"]]
+        percent = Fraction(row["termination_percent"])
+        continued = any(other["continues_id"] == row["id"] for other in book.features.values())
+        if end is None or end > until or self.left or not percent or continued or not term or end >= term:
+            return
+        self.left = True
+        shares = sum(
+            (
+                Fraction(len([day for day in every_day(*served) if day >= end]), (period[1] - period[0]).days)
+                for period, served in self.periods(kind, date.max, book, stop=term)
+            ),
+            Fraction(0),
+        )
+        price = self.price(end - ONE_DAY, book)
+        assert price is not None
+        line = self.line(
+            "one_off", f"Early-termination charge: {kind['name']}", (end, end + ONE_DAY),
+            (price[0] * percent / 100, Fraction(0)), shares, end, book,
+        )  # fmt: skip
+        line.quantity = Fraction(1)
+        yield line
+
     def periods(
-        self, kind: Row, until: date, book: NaiveBook
+        self, kind: Row, until: date, book: NaiveBook, stop: date | None = None
     ) -> Iterator[tuple[tuple[date, date], tuple[date, date]]]:
         """Yield each period due by a day with the days of it that are served."""
         anchor = book.customers[self.row["customer_id"]]["billing_day"]
         months, start = MONTHS[kind["interval"]], self.row["start_date"]
-        origin = self.origin(book)
+        origin, stop = self.origin(book), stop or self.row["end_date"] or date.max
         first = clamped(origin, anchor)
         first = first if first >= origin else clamped(add_months(first, months), anchor)
         begin, number = first, 0
@@ -131,9 +158,9 @@ class NaiveFeature:
             begin, number = clamped(add_months(first, -months), first.day), -1
         while True:
             end = clamped(add_months(first, months * (number + 1)), anchor)
-            served = (max(begin, start), min(end, self.row["end_date"] or date.max))
+            served = (max(begin, start), min(end, stop))
             due = served[0] if kind["timing"] == "advance" else served[1]
-            if begin > until or begin >= (self.row["end_date"] or date.max):
+            if begin > until or begin >= stop:
                 return
             if due <= until and served[0] < served[1]:
                 yield (begin, end), served

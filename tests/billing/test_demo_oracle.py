@@ -193,7 +193,7 @@ def test_ceases_changes_and_repairs_of_a_month_are_billed_as_the_oracle_does_it(
         for key, each in mine.items():
             assert product[key] == each
         kinds = Counter(line[0] for each in product.values() for line in each["lines"].elements())
-        assert (kinds["credit"], kinds["one_off"]) == (5, 2)
+        assert (kinds["credit"], kinds["one_off"]) == (6, 4)
         assert differing(changed.calls) == []
         late = [out for out in changed.calls if out.state == "rated" and out.call["id"] in errors]
         assert len(late) == len(errors) > 80
@@ -210,8 +210,11 @@ def move_things(reseller: Reseller) -> None:
         )
         return found.order_by("pk")[place]
 
-    for code, end in (("DDI", 11), ("VM", 30), ("REC", 20), ("CARE", 15), ("PLAN2", 10)):
+    for code, end in (("DDI", 11), ("VM", 30), ("REC", 20), ("PLAN2", 10)):
         Feature.objects.filter(pk=running(code).pk).update(end_date=date(2026, 11, end))
+    for code, percent, left in (("SIM", 60, date(2027, 5, 20)), ("CARE", 50, date(2027, 2, 11))):
+        leaving = Feature.objects.filter(pk=running(code).pk)
+        leaving.update(end_date=date(2026, 11, 15), minimum_term_end=left, termination_percent=percent)
     for code in ("LINE", "REC"):
         old = running(code)
         Feature.objects.filter(pk=old.pk).update(end_date=date(2026, 11, 16))
