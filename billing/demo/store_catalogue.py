@@ -46,6 +46,9 @@ from resellerkpi.core.models import Reseller
 LONG_AGO = date(2015, 1, 1)
 MB_IN_GB = 1024
 
+#: What a minute to a service number costs on top of the called provider's charge, and where such numbers begin.
+ACCESS_CHARGE = Decimal("0.05")
+SERVICE_RANGES = ("4484", "4487", "449")
 #: Own prices of the other retail tariffs for calls to UK lines and mobiles; the rest comes from Standard UK.
 OWN_PRICES = {
     "Business plan": {GEO: Decimal("0.0120"), MOB: Decimal("0.0450")},
@@ -103,7 +106,7 @@ def _tariffs(reseller: Reseller, carriers: list[Carrier], calendar: Calendar) ->
     def add(name: str, **fields: object) -> None:
         made[name] = Tariff.objects.create(reseller=reseller, name=name, **fields)
 
-    add("Standard UK", is_default=True)
+    add("Standard UK", is_default=True, access_charge=ACCESS_CHARGE)
     standard = made["Standard UK"]
     add("Business plan", parent=standard)
     add("Classic", parent=standard, superseded_on=date(calendar.first.year - 2, 4, 1))
@@ -146,14 +149,14 @@ def _bands(reseller: Reseller, tariff: Tariff) -> None:
 
 def _retail_rates(tariffs: dict[str, Tariff], calendar: Calendar) -> Iterator[TariffRate]:
     for destination in DESTINATIONS:
-        yield from _dated(
-            tariffs["Standard UK"],
-            destination,
-            destination.prefix,
-            destination.retail,
-            deck_change(calendar) if destination.name in FOLLOWED else None,
-            FOLLOWED_FACTOR,
-        )
+        change = deck_change(calendar) if destination.name in FOLLOWED else None
+        is_service = destination.prefix.startswith(SERVICE_RANGES)
+        price = destination.retail - ACCESS_CHARGE if is_service else destination.retail
+        for rate in _dated(
+            tariffs["Standard UK"], destination, destination.prefix, price, change, FOLLOWED_FACTOR
+        ):
+            rate.is_service_charge = is_service
+            yield rate
     for name, prices in OWN_PRICES.items():
         for destination in DESTINATIONS:
             if destination.call_class in prices:

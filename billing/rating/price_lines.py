@@ -144,7 +144,7 @@ def _parse(text: str) -> Line:
     if not isinstance(rounding, str) or rounding not in ROUNDINGS:
         raise LineError(f"rounding is not one of {', '.join(ROUNDINGS)}.")
     return Line(
-        per_minute=_money(fields, "rate_per_minute"),
+        per_minute=_money(fields, "rate_per_minute") + _money(fields, "access_charge"),
         connection_fee=_money(fields, "connection_fee"),
         minimum_charge=_not_negative("minimum_charge", _money(fields, "minimum_charge")),
         maximum_charge=_maximum(fields),
