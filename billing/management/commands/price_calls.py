@@ -13,8 +13,8 @@ class Command(BaseCommand):
 
     help = (
         "Prices calls: JSON lines in (rate_per_minute, access_charge added to it, connection_fee, "
-        "minimum_charge, maximum_charge, initial_increment, next_increment, free_seconds, places, rounding, charge_unanswered, duration, "
-        "answered), JSON lines out (billed_seconds, amount)."
+        "minimum_charge, maximum_charge, initial_increment, next_increment, free_seconds, places, rounding, "
+        "charge_unanswered, duration, answered), JSON lines out (billed_seconds, amount)."
     )
     requires_system_checks = ()
 
