@@ -7,10 +7,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.importing.refused import FileRefused
+from billing.importing.uploads import path_of
 from billing.models.freshness import fingerprint
 from billing.results import keep_result
 from resellerkpi.core.jobs import JobRefused, Task, job
 from resellerkpi.core.models import Job, Reseller
+from resellerkpi.core.periods import local_day
 
 
 def _prices() -> Any:
@@ -72,3 +74,27 @@ def ask_what_if(task: Task, *, asked: dict[str, Any]) -> dict[str, Any]:
         artifact = keep_result(found, name=task.title or "What if", now=timezone.now())
         url = reverse("what-if-result", args=[task.job_id])
     return {"calls": found["calls"], "artifact": artifact, "url": url}
+
+
+@job("tariff.compare")
+def compare_tariff(
+    task: Task, *, token: str, mapping: dict[str, Any], options: dict[str, Any], check_url: str = ""
+) -> dict[str, Any]:
+    """Compare an uploaded deck with its tariff and with last month's calls; the result is a page of its own."""
+    path = path_of(token)
+    if path is None:
+        raise JobRefused("The uploaded file is gone; upload it again.")
+    with task.scope() as scope:
+        reseller = Reseller.objects.get(pk=scope.reseller_id)
+        now = timezone.now()
+        about: dict[str, Any] = {
+            "mapping": mapping,
+            "options": options,
+            "today": local_day(now, reseller.zone),
+        }
+        decks = import_module("billing.pipeline_decks")
+        found = decks.compare_deck(reseller, path, **about, progress=task.progress)
+        artifact = keep_result(found, name=task.title or "Deck", now=now)
+        url = reverse("deck-difference", args=[task.job_id])
+    counts = {name: found[name] for name in ("new", "changed", "ended", "unchanged", "absent", "error_count")}
+    return {**counts, "fingerprint": found["fingerprint"], "artifact": artifact, "url": url}

@@ -8,7 +8,7 @@ from django import forms
 from billing.importing.tables.kind import Kind
 from billing.importing.tables.mapping import Mapping, guess
 from billing.models import Tariff
-from resellerkpi.ui.forms import DayInput
+from resellerkpi.ui.forms import DayInput, ScopedChoiceField
 
 COLUMN = "column_"
 ORDERS = (
@@ -16,6 +16,14 @@ ORDERS = (
     ("day", "Day first: 22/11/2026"),
     ("month", "Month first: 11/22/2026"),
 )
+NAME, MATCH = "unmatched_name_", "unmatched_match_"
+DIVISORS = ((1, "The currency, such as pounds"), (100, "Hundredths, such as pence"), (1000, "Thousandths"),
+            (10_000, "Ten-thousandths"), (100_000, "Hundred-thousandths"))  # fmt: skip
+OUTLIERS = (("", "Stop and ask"), ("right", "They are right"), ("10", "Use them divided by 10"),
+            ("100", "Use them divided by 100"), ("1000", "Use them divided by 1,000"),
+            ("10000", "Use them divided by 10,000"))  # fmt: skip
+REPEATED = (("", "Stop and ask"), ("first", "The first line counts"), ("last", "The last line counts"),
+            ("dearest", "The dearest counts"))  # fmt: skip
 MARKS = ((".", "Point: 1,234.50"), (",", "Comma: 1.234,50"))
 
 
@@ -94,18 +102,49 @@ class DeckForm(MappingForm):
     )
     effective = forms.DateField(required=False, widget=DayInput(), label="Rates hold from",
                                 help_text="Needed when the tariff has rates; they end on that day.")  # fmt: skip
-    complete = forms.BooleanField(required=False, label="The deck is complete: rates it lacks end")
-    accept_outliers = forms.BooleanField(required=False, label="Rates far out of range are right")
+    divide = forms.TypedChoiceField(
+        choices=DIVISORS, coerce=int, required=False, empty_value=1, initial=1, label="Prices are written in"
+    )
+    outliers = forms.ChoiceField(
+        choices=OUTLIERS, required=False, label="Prices far out of range",
+        help_text="As they are when decimal points were lost. They are never loaded without an answer.",
+    )  # fmt: skip
+    repeats = forms.ChoiceField(
+        choices=REPEATED, required=False, label="A prefix that is there twice at different prices"
+    )
+    names_like = ScopedChoiceField(
+        Tariff, required=False, empty_label="The deck’s own tariff", label="Names are destinations of",
+        help_text="For a deck without prefixes: the tariff in which its names are looked up.",
+    )  # fmt: skip
 
     def options(self) -> dict[str, Any]:
         """Return what was chosen about the tariff, as plain values."""
         data = self.cleaned_data
+        outliers = data["outliers"]
         return {
             "tariff": data["tariff"],
             "wholesale": data["wholesale"] == Tariff.Kind.WHOLESALE,
             "currency": data["currency"],
             "carrier": data["carrier"],
             "effective": data["effective"].isoformat() if data["effective"] else None,
-            "complete": data["complete"],
-            "accept_outliers": data["accept_outliers"],
+            "accept_outliers": outliers == "right",
+            "divide": data["divide"] or 1,
+            "divide_outliers": int(outliers) if outliers.isdigit() else 1,
+            "repeats": data["repeats"] or "ask",
+            "names_like": data["names_like"].name if data["names_like"] else "",
+            "matches": self.matches(),
         }
+
+    def matches(self) -> dict[str, str]:
+        """Return what names of the deck were said to be, by name."""
+        found = {}
+        for key in self.data:
+            at = key.removeprefix(NAME)
+            if at != key and str(self.data.get(MATCH + at, "")).strip():
+                found[str(self.data[key])] = str(self.data[MATCH + at]).strip()
+        return found
+
+    @property
+    def kept_matches(self) -> list[tuple[str, str]]:
+        """The names matched so far, to be sent again."""
+        return sorted(self.matches().items()) if self.is_bound else []

@@ -30,7 +30,7 @@ from resellerkpi.ui.navigation import address
 from resellerkpi.ui.panels import Action, TablePanel
 from resellerkpi.ui.views import FormPage, Page
 
-PREVIEWED, EXAMINED, AT_ONCE, LISTED = 20, 20_000, 5_000, 50
+PREVIEWED, EXAMINED, AT_ONCE, LISTED, UNMATCHED = 20, 20_000, 5_000, 50, 200
 LISTS = {
     "customers": "customer-list", "dealers": "dealer-list", "carriers": "carrier-list", "numbers": "number-list",
     "features": "feature-list", "feature-types": "feature-type-list", "payments": "payment-list",
@@ -130,8 +130,11 @@ class ImportCheck(Page):
         self.kind, self.token = kind_of(kwargs["kind"]), kwargs["token"]
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show the columns as guessed and what comes of them."""
-        return self.show(self.form(None), checked=None)
+        """Show the columns as guessed, or as they were chosen last, and what comes of them."""
+        kept = request.session.get("imports", {}).get(self.token, {}).get("chosen")
+        form = self.form(kept)
+        form.is_valid()
+        return self.show(form, checked=None)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Check what was chosen, or load it."""
@@ -140,7 +143,7 @@ class ImportCheck(Page):
             return self.show(form, checked=None, status=422)
         checked, problems = self.check(form)
         if request.POST.get("do") == "load" and checked is not None and not problems:
-            return self.load(form, checked)
+            return self.compare(form) if self.kind is DECK else self.load(form, checked)
         return self.show(form, checked=(checked, problems), status=422 if problems else 200)
 
     def form(self, data: Any) -> MappingForm:
@@ -162,11 +165,27 @@ class ImportCheck(Page):
         except FileRefused as refused:
             return None, [Problem(None, "", str(refused))]
         problems = list(checked.work.problems)
-        if self.kind is DECK and form.is_bound and not problems and checked.total <= EXAMINED:
+        if self.kind is DECK and form.is_bound and not problems and checked.total <= AT_ONCE:
             dry = DeckOptions.of(form.options(), dry_run=True)
             outcome = import_deck(self.path, mapping=form.read(), options=dry, **about)
             self.difference, problems = outcome.difference, list(outcome.problems)
+            self.unmatched = outcome.unmatched
         return checked, problems
+
+    def compare(self, form: MappingForm) -> HttpResponse:
+        """Compare a deck with its tariff and last month's calls by a job; from its result the deck is loaded."""
+        mine = self.request.session["imports"]
+        mine[self.token]["chosen"] = self.request.POST.dict()
+        self.request.session["imports"] = mine
+        options = form.options()
+        params = {
+            "token": self.token,
+            "mapping": form.mapping(),
+            "options": options,
+            "check_url": self.request.path,
+        }
+        title = f"{options['tariff']}: {self.name}"
+        return job_redirect(enqueue("tariff.compare", params, title=title, back_url=self.request.path))
 
     def load(self, form: MappingForm, checked: Examined) -> HttpResponse:
         """Load the file now or, when it is long, by a job."""
@@ -209,6 +228,8 @@ class ImportCheck(Page):
             "form": form,
             "total": examined.total if examined else len(self.table.lines),
             "difference": getattr(self, "difference", None),
+            "unmatched": getattr(self, "unmatched", ())[:UNMATCHED],
+            "is_deck": self.kind is DECK,
             "problem_count": len(problems),
             "problems": _problem_panel(problems) if problems else None,
             "preview": _preview(examined) if examined else None,

@@ -11,7 +11,7 @@ from billing.importing.book import BOOK_KINDS
 from billing.importing.decks.fields import DECK
 from billing.models import Customer, Dealer, TariffRate
 from billing.web import imports
-from resellerkpi.core.models import User
+from resellerkpi.core.models import Job, User
 from resellerkpi.core.scope import enter
 from tests.world import World, make_world
 
@@ -94,7 +94,9 @@ def test_the_order_of_day_and_month_is_asked_for(world: World) -> None:
         assert str(Customer.objects.get(code="X1").events.get().date) == "2026-03-04"
 
 
-def test_a_deck_shows_its_difference_before_it_is_loaded(world: World) -> None:
+def test_a_deck_shows_its_difference_before_it_is_loaded(
+    world: World, django_capture_on_commit_callbacks: Any
+) -> None:
     client = client_of(world.ana)
     at = upload(client, "tariff", "Code,Destination,Rate\n49,Germany,0.02\n33,France,0.03\n")
     page = client.get(at)
@@ -102,11 +104,18 @@ def test_a_deck_shows_its_difference_before_it_is_loaded(world: World) -> None:
     chosen = fields_of(page, tariff="Europe", wholesale="retail")
     checked = client.post(at, {**chosen, "do": "check"})
     assert b"2 new rates, 0 changed, 0 ended" in checked.content
+    with django_capture_on_commit_callbacks(execute=True):
+        assert client.post(at, {**chosen, "do": "load"}).status_code == 302
     with enter(world.alpha.scope()):
         assert not TariffRate.objects.filter(key="49").exists()
-    assert client.post(at, {**chosen, "do": "load"}).status_code == 302
+        compared = Job.objects.get(kind="tariff.compare")
+    assert (compared.state, compared.result["new"]) == ("done", 2)
+    assert b"Nothing is loaded yet" in client.get(compared.result_url).content
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post(compared.result_url)
     with enter(world.alpha.scope()):
         assert TariffRate.objects.filter(tariff__name="Europe").count() == 2
+    assert b"handed on to be loaded" in client.get(compared.result_url).content
 
 
 def test_long_lists_go_by_a_job(

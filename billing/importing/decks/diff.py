@@ -1,12 +1,11 @@
 """Compares a deck with the rates of its tariff and writes the difference: rates end and start, none is rewritten."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from django.db import connection
 
+from billing.importing.decks.difference import Difference
 from billing.importing.decks.rates import Rate
 from billing.importing.tables.problems import Problems
 from billing.importing.tables.staging import staged
@@ -23,6 +22,7 @@ _COLUMNS = {
 _COMPARED = """
 CREATE TEMP TABLE deck_compared ON COMMIT DROP AS
 SELECT s.*, r.id AS held_id, r.valid_from AS held_from, r.valid_to AS held_to, r.price AS held_price,
+       r.connection_fee AS held_fee, r.destination AS held_name,
        (r.call_class, r.price, r.connection_fee, r.minimum_charge, r.maximum_charge, r.initial_increment,
         r.next_increment, r.free_seconds)
        IS NOT DISTINCT FROM
@@ -77,58 +77,84 @@ FROM deck_compared WHERE NOT ends AND (held_id IS NULL OR NOT same)
 """
 
 
-@dataclass(frozen=True)
-class Difference:
-    """What a deck does to its tariff: rates that are new, changed, ended without a successor, the same."""
+_HELD = """
+SELECT o.* FROM billing_tariffrate o
+WHERE o.reseller_id = %(house)s AND o.tariff_id = %(tariff)s AND o.valid_from <= %(day)s
+  AND (o.valid_to IS NULL OR o.valid_to > %(day)s)
+  AND EXISTS (SELECT 1 FROM deck_compared c WHERE c.service = o.service AND c.key_kind = o.key_kind)
+"""
 
-    new: int = 0
-    changed: int = 0
-    ended: int = 0
-    unchanged: int = 0
+# Rates in force whose key the deck lacks.
+_ABSENT = f"""
+SELECT h.* FROM ({_HELD}) h
+WHERE NOT EXISTS (SELECT 1 FROM deck_compared c WHERE c.service = h.service AND c.key_kind = h.key_kind
+                  AND c.key = h.key)
+"""  # noqa: S608 - fragments of our own
 
-    def __add__(self, other: "Difference") -> "Difference":
-        return Difference(
-            self.new + other.new,
-            self.changed + other.changed,
-            self.ended + other.ended,
-            self.unchanged + other.unchanged,
-        )
+_COUNTS = f"""
+SELECT count(*) FILTER (WHERE NOT ends AND held_id IS NULL),
+    count(*) FILTER (WHERE NOT ends AND NOT same AND held_id IS NOT NULL), count(*) FILTER (WHERE NOT ends AND same),
+    (SELECT count(*) FROM ({_HELD}) held), (SELECT count(*) FROM ({_ABSENT}) absent),
+    count(*) FILTER (WHERE NOT ends AND held_price > 0),
+    coalesce(sum((price - held_price) / held_price * 100) FILTER (WHERE NOT ends AND held_price > 0), 0)
+FROM deck_compared
+"""  # noqa: S608 - fragments of our own
+
+_LINES = f"""
+SELECT CASE WHEN ends THEN 'ended' WHEN held_id IS NULL THEN 'new' WHEN same THEN 'unchanged' ELSE 'changed' END
+    AS kind,
+    service, key, band, coalesce(nullif(destination, ''), held_name, '') AS destination, held_price AS old_price,
+    CASE WHEN ends THEN NULL ELSE price END AS new_price, held_fee AS old_fee,
+    CASE WHEN ends THEN NULL ELSE connection_fee END AS new_fee
+FROM deck_compared WHERE NOT (ends AND held_id IS NULL)
+UNION ALL
+SELECT CASE WHEN EXISTS (SELECT 1 FROM deck_compared c WHERE c.service = h.service AND c.key_kind = h.key_kind
+        AND c.key = h.key) THEN 'ended' ELSE 'absent' END, service, key, band, destination, price, NULL,
+    connection_fee, NULL
+FROM ({_HELD}) h
+WHERE NOT EXISTS (SELECT 1 FROM deck_compared c WHERE c.held_id = h.id)
+"""  # noqa: S608 - fragments of our own
 
 
 def apply_deck(
-    tariff: Tariff, rates: Sequence[Rate], *, complete: bool, accept_outliers: bool, problems: Problems
+    tariff: Tariff,
+    rates: Sequence[Rate],
+    *,
+    complete: bool,
+    accept_outliers: bool,
+    problems: Problems,
+    lines: list[dict[str, Any]] | None = None,
 ) -> Difference:
-    """Write the difference, one effective day after the other; with problems the caller must roll back."""
+    """Write the difference, one effective day after the other; with problems the caller must roll back.
+
+    The lines of the difference are added to `lines` where they are wanted.
+    """
     difference = Difference()
     for day in sorted({rate.valid_from for rate in rates}):
         of_day = [rate for rate in rates if rate.valid_from == day]
         values = [[getattr(rate, name) for name in _COLUMNS] for rate in of_day]
+        about: dict[str, Any] = {
+            "house": tariff.reseller_id,
+            "tariff": tariff.pk,
+            "day": day,
+            "complete": complete,
+        }
         with staged("deck", _COLUMNS, values):
-            difference += _apply_day(tariff, day, complete, accept_outliers, problems)
+            difference += _apply_day(about, accept_outliers, problems, lines)
     return difference
 
 
 def _apply_day(
-    tariff: Tariff, day: date, complete: bool, accept_outliers: bool, problems: Problems
+    about: dict[str, Any], accept_outliers: bool, problems: Problems, lines: list[dict[str, Any]] | None
 ) -> Difference:
-    about: dict[str, Any] = {
-        "house": tariff.reseller_id,
-        "tariff": tariff.pk,
-        "day": day,
-        "complete": complete,
-    }
     with connection.cursor() as cursor:
         cursor.execute(_COMPARED, about)
         cursor.execute("ANALYZE deck_compared")
-        cursor.execute(_CLASHES, about)
-        for line, key, price in cursor.fetchall():
-            problems.add(line, "effective_date", f"“{key}” already starts on {day} at {price.normalize():f}; a rate is "
-                         "never rewritten: choose a later day.")  # fmt: skip
-        if not accept_outliers:
-            cursor.execute(_JUMPS)
-            for line, key, old, new in cursor.fetchall():
-                problems.add(line, "price", f"“{key}” goes from {old.normalize():f} to {new.normalize():f}: has a "
-                             "decimal point been lost? Accept outliers if this is right.")  # fmt: skip
+        _question(cursor, about, accept_outliers, problems)
+        if lines is not None:
+            cursor.execute(_LINES, about)
+            names = [column.name for column in cursor.description]
+            lines += [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         difference = Difference()
         if not problems:
             difference = _write(cursor, about)
@@ -136,13 +162,24 @@ def _apply_day(
     return difference
 
 
+def _question(cursor: Any, about: dict[str, Any], accept_outliers: bool, problems: Problems) -> None:
+    """Ask about rates that would be rewritten, and about those that jump."""
+    cursor.execute(_CLASHES, about)
+    for line, key, price in cursor.fetchall():
+        problems.add(line, "effective_date", f"“{key}” already starts on {about['day']} at {price.normalize():f}; "
+                     "a rate is never rewritten: choose a later day.")  # fmt: skip
+    if accept_outliers:
+        return
+    cursor.execute(_JUMPS)
+    for line, key, old, new in cursor.fetchall():
+        problems.add(line, "price", f"“{key}” goes from {old.normalize():f} to {new.normalize():f}: has a "
+                     "decimal point been lost? Accept outliers if this is right.")  # fmt: skip
+
+
 def _write(cursor: Any, about: dict[str, Any]) -> Difference:
-    cursor.execute(
-        "SELECT count(*) FILTER (WHERE NOT ends AND held_id IS NULL), count(*) FILTER (WHERE NOT ends AND NOT same AND"
-        " held_id IS NOT NULL), count(*) FILTER (WHERE NOT ends AND same) FROM deck_compared"
-    )
-    new, changed, unchanged = cursor.fetchone()
+    cursor.execute(_COUNTS, about)
+    new, changed, unchanged, held, absent, compared, rises = cursor.fetchone()
     cursor.execute(_END, about)
     ended = cursor.rowcount - changed
     cursor.execute(_START, about)
-    return Difference(new=new, changed=changed, ended=ended, unchanged=unchanged)
+    return Difference(new, changed, ended, unchanged, held, absent, compared, rises)

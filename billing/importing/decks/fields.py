@@ -66,6 +66,17 @@ _ACTIONS = {"i": "set", "a": "set", "u": "set", "add": "set", "insert": "set", "
             "set": "set", "": "set", "d": "end", "delete": "end", "end": "end", "blocked": "end"}  # fmt: skip
 
 
+_BAND = text(12)
+#: Words for a band in decks that have a line for each: any time, and those of the columns peak, off peak, weekend.
+_BAND_WORDS = {"flat": "", "any": "", "all": "", "peak": "peak", "offpeak": "off_peak", "weekend": "weekend"}
+
+
+def _band(cell: Cell, reading: Reading) -> str:
+    """Read a time band: its code, or one of the usual words for it."""
+    value: str = _BAND(cell, reading)
+    return _BAND_WORDS.get(re.sub(r"[^a-z]", "", value.casefold()), value)
+
+
 def _action(cell: Cell, reading: Reading) -> str:
     value = words(cell).strip().casefold()
     if value not in _ACTIONS:
@@ -75,14 +86,16 @@ def _action(cell: Cell, reading: Reading) -> str:
 
 FIELDS = (
     Field(name="prefix", parse=prefixes, example="4477",
-          aliases=("code", "pattern", "dial code", "dialcode", "area code", "area prefix", "prefixes",
+          aliases=("code", "code1", "pattern", "dial code", "dialcode", "area code", "area prefix", "prefixes",
                    "destination prefixes"),
           help="Digits with the country code; several may be separated by commas. “any” stands for every number."),
+    Field(name="prefix_to", parse=prefixes, aliases=("code2", "prefix to", "last prefix"), example="",
+          help="Where the line is for a range of prefixes of one length: the last one."),
     Field(name="charge_code", parse=text(40), aliases=("chargecode", "rate code"), example="",
           help="Instead of a prefix: the supplier's code as its call files carry it."),
     Field(name="destination", parse=text(120), example="United Kingdom mobile",
           aliases=("destination name", "description", "comment", "target pattern name", "name", "country",
-                   "area name")),
+                   "area name", "traffic direction")),
     Field(name="price", parse=_MONEY, example="0.0125", help="A minute, a message, or a data unit of the tariff.",
           aliases=("rate", "cost", "per minute charge", "price per minute", "rate per minute", "charge per minute",
                    "price / min", "per minute")),
@@ -99,7 +112,7 @@ FIELDS = (
     Field(name="service", parse=choice(TariffRate.Service, text="sms", message="sms"), example="voice",
           help="voice, sms or data; voice when empty."),
     Field(name="call_class", parse=text(30), aliases=("class", "destination type"), example="mobile"),
-    Field(name="band", parse=text(12), aliases=("time slot", "time band"), example="",
+    Field(name="band", parse=_band, aliases=("time slot", "time band"), example="",
           help="Time band of the price; empty: any time."),
     Field(name="effective_date", parse=day, aliases=("effective", "effective from", "valid from"), example=""),
     Field(name="action", parse=_action, example="", help="D ends the rate; empty or I sets it."),
@@ -114,8 +127,8 @@ FIELDS = (
 
 def columns_problem(found: Collection[str]) -> str:
     """Say what a deck lacks to be one; "" for nothing."""
-    if "prefix" not in found and "charge_code" not in found:
-        return "The deck has neither prefixes nor charge codes: names alone cannot be matched with calls."
+    if not {"prefix", "charge_code", "destination"} & set(found):
+        return "The deck has neither prefixes nor charge codes, nor names of destinations."
     if not any(name == "price" or name.endswith("_price") for name in found):
         return "The deck has no column of prices."
     return ""

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.importing.decks.fields import PriceColumn
+from billing.importing.decks.names import Names
 from billing.importing.tables.fields import Reading
 from billing.importing.tables.kind import Kind, Row
 from billing.importing.tables.problems import BadMapping, Problems
@@ -68,55 +69,112 @@ def defaults_of(kind: Kind, given: Any, reading: Reading) -> dict[str, Any]:
     return found
 
 
-def rates_of(
-    rows: Iterable[Row],
-    prices: Sequence[PriceColumn],
-    defaults: Mapping[str, Any],
-    first_day: date,
-    problems: Problems,
-) -> tuple[list[Rate], int]:
-    """Return the deck's rates and how many equal repeats were left out; unequal repeats become problems."""
-    places: dict[tuple[Any, ...], Rate] = {}
-    collapsed = 0
-    for row in rows:
-        filled = {name: defaults.get(name) if value is None else value for name, value in row.items()}
-        for rate in _rates(filled, prices, first_day, problems):
-            there = places.setdefault(rate.place, rate)
-            if there is rate:
+class Reader:
+    """Turns the lines of a deck into rates; counts equal repeats that it leaves out, asks about unequal ones.
+
+    With `names` the lines have no keys of their own: their destinations are looked up there.
+    """
+
+    def __init__(
+        self,
+        prices: Sequence[PriceColumn],
+        defaults: Mapping[str, Any],
+        first_day: date,
+        problems: Problems,
+        *,
+        names: Names | None = None,
+        repeats: str = "ask",
+        bands: Mapping[str, str] | None = None,
+    ) -> None:
+        self.prices, self.defaults, self.first_day = prices, defaults, first_day
+        self.problems, self.names, self.repeats, self.bands = problems, names, repeats, bands or {}
+        self.places: dict[tuple[Any, ...], Rate] = {}
+        self.unmatched: dict[str, str] = {}
+        self.collapsed = 0
+
+    def read(self, rows: Iterable[Row]) -> list[Rate]:
+        """Return the deck's rates, one for each key and band."""
+        for row in rows:
+            filled = {
+                name: self.defaults.get(name) if value is None else value for name, value in row.items()
+            }
+            filled["band"] = self.bands.get(filled["band"], filled["band"])
+            for rate in self._rates(filled):
+                there = self.places.setdefault(rate.place, rate)
+                if there is not rate:
+                    self._repeated(there, rate)
+        return list(self.places.values())
+
+    def _repeated(self, there: Rate, rate: Rate) -> None:
+        if there.terms == rate.terms or self.repeats != "ask":
+            self.collapsed += 1
+            if self.repeats == "last" or (self.repeats == "dearest" and rate.price > there.price):
+                self.places[rate.place] = rate
+            return
+        self.problems.add(rate.line, "prefix", f"“{rate.key}” is on line {there.line} too, at {_said(there)} "
+                          f"instead of {_said(rate)}: which one counts?")  # fmt: skip
+
+    def _rates(self, row: Row) -> list[Rate]:
+        keys = self._named(row) if self.names is not None else _keys(row)
+        if not keys:
+            if keys is not None:
+                self.problems.add(row["line"], "prefix", "The line has neither a prefix nor a charge code.")
+            return []
+        ends = row["action"] == "end"
+        found = []
+        for column in self.prices:
+            price = row.get(column.price)
+            if price is None and not (ends and column is self.prices[0]):
                 continue
-            if there.terms == rate.terms:
-                collapsed += 1
-            else:
-                problems.add(rate.line, "prefix", f"“{rate.key}” is on line {there.line} too, at {_said(there)} "
-                             f"instead of {_said(rate)}: which one counts?")  # fmt: skip
-    return list(places.values()), collapsed
+            found.append(_rate(row, column, price or ZERO, self.first_day, ends))
+        if not found:
+            self.problems.add(row["line"], "price", "The line has no price.")
+        return [replace(rate, key_kind=kind, key=key) for rate in _one_if_equal(found) for kind, key in keys]
+
+    def _named(self, row: Row) -> list[tuple[str, str]] | None:
+        """Return the keys of the line's destination, None when there is nothing to load of it."""
+        name = row["destination"] or ""
+        found = self.names.find(name) if self.names is not None and name else None
+        if found is None and self.names is not None and name not in self.unmatched:
+            self.unmatched[name] = self.names.nearest(name)
+            self.problems.add(row["line"], "destination", f"“{name}” is no destination of the tariff of the names: "
+                              "say what it is, or leave it out.")  # fmt: skip
+        return found or None
 
 
 def _said(rate: Rate) -> str:
     return f"{rate.price.normalize():f} ({rate.initial_increment}/{rate.next_increment})"
 
 
-def _rates(row: Row, prices: Sequence[PriceColumn], first_day: date, problems: Problems) -> list[Rate]:
-    keys = _keys(row)
-    if not keys:
-        problems.add(row["line"], "prefix", "The line has neither a prefix nor a charge code.")
-        return []
-    ends = row["action"] == "end"
-    found = []
-    for column in prices:
-        price = row.get(column.price)
-        if price is None and not (ends and column is prices[0]):
-            continue
-        found.append(_rate(row, column, price or ZERO, first_day, ends))
-    if not found:
-        problems.add(row["line"], "price", "The line has no price.")
-    return [replace(rate, key_kind=kind, key=key) for rate in _one_if_equal(found) for kind, key in keys]
+def divided(rate: Rate, by: int) -> Rate:
+    """Return a rate whose amounts were written so many times too large."""
+    names = ("price", "connection_fee", "minimum_charge", "maximum_charge")
+    amounts = {name: getattr(rate, name) for name in names}
+    return replace(rate, **{name: amount / by for name, amount in amounts.items() if amount is not None})
 
 
 def _keys(row: Row) -> list[tuple[str, str]]:
     if row["charge_code"]:
         return [(TariffRate.KeyKind.CODE.value, row["charge_code"])]
-    return [(TariffRate.KeyKind.PREFIX.value, prefix) for prefix in row["prefix"] or ()]
+    found = row["prefix"] or ()
+    if row.get("prefix_to") and len(found) == 1:
+        found = covering(found[0], row["prefix_to"][0])
+    return [(TariffRate.KeyKind.PREFIX.value, prefix) for prefix in found]
+
+
+def covering(first: str, last: str) -> list[str]:
+    """Return the fewest prefixes that cover a range of codes, both included: 9381 to 9399 is 9381, …, 9389, 939."""
+    if len(first) != len(last) or first > last:
+        return [first]
+    low, high, width = int(first), int(last), len(first)
+    found = []
+    while low <= high:
+        step = 1
+        while low % (step * 10) == 0 and low + step * 10 - 1 <= high and step * 10 < 10**width:
+            step *= 10
+        found.append(f"{low:0{width}d}"[: width - len(str(step)) + 1])
+        low += step
+    return found
 
 
 def _rate(row: Row, column: PriceColumn, price: Decimal, first_day: date, ends: bool) -> Rate:
