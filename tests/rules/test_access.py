@@ -92,6 +92,7 @@ PAGES: dict[str, tuple[C | None, Arguments, int]] = {
     "number-supply": (C.EDIT_BOOK, pk("number"), 200),
     "number-tariff": (C.EDIT_BOOK, pk("number"), 200),
     "search": (C.VIEW_BOOK, NONE, 200),
+    "deck-difference": (C.IMPORT, pk("deck"), 200),
     "tariff-list": (C.VIEW_BOOK, NONE, 200),
     "tariff-add": (C.EDIT_BOOK, NONE, 200),
     "tariff": (C.VIEW_BOOK, pk("tariff"), 200),

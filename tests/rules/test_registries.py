@@ -62,6 +62,7 @@ JOBS: dict[str, Parameters] = {
     "usage.repair": lambda w: {"reasons": None, "identities": None},
     "usage.preview": lambda w: {"where": {"first": "2026-08-01", "last": "2026-08-31"}},
     "usage.rerate": pricing_again,
+    "tariff.compare": lambda w: w.deck.params,
     "prices.what_if": lambda w: {"asked": w.answer.params["asked"]},
     "bills.produce": lambda w: {"run_id": w.run.pk},
     "kpis.refresh": lambda w: {},

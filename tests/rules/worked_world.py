@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 
 from billing.bills import bill, credit
+from billing.importing.uploads import keep
 from billing.models import (
     BillingRun,
     Call,
@@ -28,6 +29,7 @@ from billing.models import (
     TimeBand,
 )
 from billing.pipeline import import_cdrs
+from billing.pipeline_decks import compare_deck
 from billing.pipeline_prices import preview_rerate, what_if
 from billing.receivables.payments import PaymentRow, record_payments
 from billing.results import keep_result
@@ -88,6 +90,7 @@ class Worked:
     job: Job
     preview: Job
     answer: Job
+    deck: Job
 
 
 def carrier_bill(house: House, mark: str) -> CarrierInvoice:
@@ -185,6 +188,7 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             ),
             preview=_preview(house, mark),
             answer=_answer(house, mark),
+            deck=_deck(house, mark),
         )
 
 
@@ -203,6 +207,15 @@ def _answer(house: House, mark: str) -> Job:
         "as_of": "2026-08-01", "changes": [{"match": "", "percent": "10"}], "floor": "20",
     }  # fmt: skip
     return _finished(house, mark, "prices.what_if", {"asked": asked}, what_if(house.reseller, asked))
+
+
+def _deck(house: House, mark: str) -> Job:
+    """Return the comparison of a deck with the retail tariff, as its job leaves it."""
+    assert house.retail is not None
+    token, path = keep([f"prefix,destination,price\n4477,{mark} mobile,0.09\n".encode()])
+    given = {"mapping": {}, "options": {"tariff": house.retail.name, "effective": "2026-10-01"}}
+    found = compare_deck(house.reseller, path, **given, today=NOW.date())
+    return _finished(house, mark, "tariff.compare", {"token": token, **given}, found)
 
 
 def _finished(house: House, mark: str, kind: str, params: dict[str, object], found: dict[str, object]) -> Job:
