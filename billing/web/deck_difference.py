@@ -59,7 +59,7 @@ class DeckDifference(FrozenPage):
 
     def columns(self) -> Sequence[Column]:
         """Return each price before and after."""
-        money = {
+        money: dict[str, Any] = {
             "currency": f"={self.found['currency']}",
             "needs": WHOLESALE if self.found["wholesale"] else MONEY,
         }

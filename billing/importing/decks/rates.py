@@ -98,7 +98,7 @@ class Reader:
             filled = {
                 name: self.defaults.get(name) if value is None else value for name, value in row.items()
             }
-            filled["band"] = self.bands.get(filled["band"], filled["band"])
+            filled["band"] = self.bands.get(filled["band"] or "", filled["band"])
             for rate in self._rates(filled):
                 there = self.places.setdefault(rate.place, rate)
                 if there is not rate:
@@ -156,7 +156,7 @@ def divided(rate: Rate, by: int) -> Rate:
 def _keys(row: Row) -> list[tuple[str, str]]:
     if row["charge_code"]:
         return [(TariffRate.KeyKind.CODE.value, row["charge_code"])]
-    found = row["prefix"] or ()
+    found: Sequence[str] = row["prefix"] or ()
     if row.get("prefix_to") and len(found) == 1:
         found = covering(found[0], row["prefix_to"][0])
     return [(TariffRate.KeyKind.PREFIX.value, prefix) for prefix in found]
