@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Sum
 
 from billing.bills import bill
+from billing.demo.carrier_bills import store_carrier_bills
 from billing.demo.collect import Collector
 from billing.demo.empty import empty
 from billing.demo.files import MAPPINGS, SupplierFile, write_month
@@ -122,6 +123,11 @@ def _reseller(house: House, order: Order, calendar: Calendar, say: Say) -> Built
     usage = Usage(house, plans, planted, calendar, order.seed)
     _months(reseller, house, order, calendar, catalogue, usage, collector, say)
     refresh_statistics()
+    with enter(_scope(reseller)):
+        bills = store_carrier_bills(
+            reseller, plans, calendar, order.folder / "files" / house.code / "carrier-bills"
+        )
+    say(f"{house.name}: {bills} bills of carriers")
     if planted:
         usage.report()
         _report_uncollected(planted, reseller, calendar)

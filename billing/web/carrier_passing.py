@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
 from billing.charging.passing import PassingRefused, Proposal, Terms, pass_on, proposals, take_back
@@ -118,7 +118,7 @@ class PassOn(CostForm):
         messages.success(
             request, f"{done.passed:,} passed on; they wait for the customers' next bills.{stayed}"
         )
-        return HttpResponse(status=302, headers={"Location": self.cancel_url})
+        return HttpResponseRedirect(self.cancel_url)
 
     def ids(self, chosen: dict[str, Any]) -> list[int]:
         """Return the charges that are meant."""
@@ -212,9 +212,9 @@ class TakeBack(CostForm):
         )
         billed = len(rows) - len(waiting)
         kept = f" {billed:,} on bills already stay." if billed else ""
-        self.danger = (
-            f"{len(waiting):,} charges over {amounts} are taken off the customers' next bills.{kept}"
-        )
+        what = "One charge" if len(waiting) == 1 else f"{len(waiting):,} charges"
+        verb = "is" if len(waiting) == 1 else "are"
+        self.danger = f"{what} over {amounts} {verb} taken off the customers' next bills.{kept}"
         self.chosen = [row.pk for row in waiting]
         return {}
 

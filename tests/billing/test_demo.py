@@ -10,6 +10,7 @@ import pytest
 from django.core.management import CommandError
 from django.db.models import Sum
 
+from billing.charging.bill_sums import sums_of
 from billing.demo.empty import empty
 from billing.demo.leaks import plant
 from billing.demo.plan import plan_customers
@@ -17,7 +18,18 @@ from billing.demo.services import plan_services
 from billing.demo.shape import Calendar, houses
 from billing.demo.traffic import Lines, Month, ordinary
 from billing.demo.usage import Usage
-from billing.models import Call, CdrFile, Customer, Invoice, InvoiceLine, NumberAssignment, PaymentAttempt
+from billing.models import (
+    Call,
+    CarrierCharge,
+    CarrierInvoice,
+    CdrFile,
+    Charge,
+    Customer,
+    Invoice,
+    InvoiceLine,
+    NumberAssignment,
+    PaymentAttempt,
+)
 from billing.receivables.ageing import outstanding
 from resellerkpi.core.audit import record
 from resellerkpi.core.models import Reseller
@@ -128,6 +140,32 @@ def test_it_builds_what_it_says(built: dict[str, Any]) -> None:
         for file in CdrFile.objects.all():
             parts = (file.rated, file.zero, file.excluded, file.unpriced, file.duplicates, file.rejects)
             assert file.rows == sum(parts)
+
+
+@pytest.mark.slow
+def test_carriers_bills_are_allocated_but_for_the_loose_ends(built: dict[str, Any]) -> None:
+    with enter(scope_of("harbour")):
+        bills = list(CarrierInvoice.objects.order_by("number"))
+        assert [bill.number for bill in bills] == [
+            "MMD-2609", "MMD-2610", "MMD-2611", "NGW-2609", "NGW-2610", "NGW-2611",
+        ]  # fmt: skip
+        differences = {bill.number: sums_of(bill).difference for bill in bills if sums_of(bill).difference}
+        assert differences == {"NGW-2610": Decimal("18.60")}
+        rows = CarrierCharge.objects.order_by("reference").values_list("reference", "reason")
+        assert set(rows.filter(state="open")) == {
+            ("", "The line has no reference."),
+            ("07700900999", "Nothing in the book has this reference."),
+            ("NGW-ORD-55121", "Nothing in the book has this reference."),
+        }
+        assert set(rows.filter(state="ignored")) == {("NGW-OFFICE-1", "Our own office line.")}
+        nobodys = CarrierCharge.objects.filter(state="allocated", customer=None)
+        findings = json.loads((built["folder"] / "planted.json").read_text())["findings"]
+        still = {f["subject"]: Decimal(f["money_per_month"]) for f in findings if f["check"] == "ceased_still_supplied"}
+        assert {row.number.number: row.amount for row in nobodys.select_related("number")} == still
+        passed = Charge.objects.filter(source_key__startswith="carrier:")
+        assert [(c.kind, c.amount, c.cost, c.invoice_line) for c in passed] == [
+            ("carrier", Decimal("95.00"), Decimal("65.00"), None)
+        ]
 
 
 @pytest.mark.slow
