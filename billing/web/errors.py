@@ -1,5 +1,6 @@
 """Billing errors: what stands between calls and their price, in repair order, and repairs in bulk."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -14,6 +15,7 @@ from resellerkpi.core.access import Capability
 from resellerkpi.core.jobs import enqueue
 from resellerkpi.ui.forms import DayInput, ReferenceField
 from resellerkpi.ui.job_page import job_redirect
+from resellerkpi.ui.panels import Action
 from resellerkpi.ui.templatetags.ui import money
 from resellerkpi.ui.views import Page
 
@@ -81,6 +83,12 @@ class BillingErrors(Page):
         params = {"reasons": reasons, "identities": identities}
         title = f"Rate again: {label.lower()}"
         return job_redirect(enqueue("usage.repair", params, title=title, back_url=reverse("billing-errors")))
+
+    def actions(self) -> Sequence[Action]:
+        """Lead to pricing other calls again."""
+        if not self.scope.can(Capability.BILL):
+            return ()
+        return (Action("Price other calls again", reverse("price-again")),)
 
     def form(self, groups: list[ErrorGroup], data: Any = None) -> AssignForm:
         """Return the form for the unknown lines of the page."""

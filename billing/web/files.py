@@ -16,6 +16,7 @@ from resellerkpi.core.audit import record
 from resellerkpi.core.columns import SUM, Choice, Column, DateTime, Int, Minutes, Money, Text
 from resellerkpi.core.jobs import enqueue
 from resellerkpi.core.models import Job
+from resellerkpi.core.periods import local_day
 from resellerkpi.ui.filters import PeriodFilter, ScopedChoiceFilter, ScopedFilterSet, SearchFilter
 from resellerkpi.ui.job_page import job_redirect
 from resellerkpi.ui.panels import Action, EmptyState, Facts, Panel, TablePanel
@@ -115,6 +116,11 @@ class FilePage(DetailPage):
             found.append(Action("Download error rows", reverse("cdr-file-errors", args=[self.object.pk])))
         if self.scope.can(Capability.IMPORT):
             found.append(Action("Remove this file", reverse("cdr-file-remove", args=[self.object.pk])))
+        if self.scope.can(Capability.BILL) and self.object.first_call_at and self.object.last_call_at:
+            zone, file = self.reseller.zone, self.object
+            days = [local_day(at, zone).isoformat() for at in (file.first_call_at, file.last_call_at)]
+            asked = f"?file={file.pk}&first={days[0]}&last={days[1]}"
+            found.append(Action("Price its calls again", reverse("price-again") + asked))
         return found
 
     def panels(self) -> list[Panel]:

@@ -128,7 +128,6 @@ class PriceAgainResult(FrozenPage):
     template = "billing/price_again_result.html"
     row_url = "customer"
     order = "-difference"
-    empty = EmptyState("No call that is not billed would come out differently.")
 
     def columns(self) -> Sequence[Column]:
         """Return what customers pay and calls cost, before and after, over the months touched."""
@@ -155,6 +154,13 @@ class PriceAgainResult(FrozenPage):
             shown["difference"] = shown["new_retail"] - shown["old_retail"]
             found.append({**shown, "pk": row["customer_id"] or None})
         return found
+
+    @property
+    def empty(self) -> EmptyState:  # type: ignore[override]
+        """Say why no customer is listed."""
+        if self.found["changed"]:
+            return EmptyState("Calls would be matched differently, but nobody’s money moves.")
+        return EmptyState("No call that is not billed would come out differently.")
 
     @property
     def applied(self) -> bool:

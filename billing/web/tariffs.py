@@ -72,8 +72,14 @@ class TariffList(ListPage):
     def actions(self) -> Sequence[Action]:
         """Offer comparing, import and adding."""
         compare = Action("Compare", reverse("tariff-compare"))
+        deck = (
+            [Action("Load a deck", reverse("import-start", args=["tariff"]))]
+            if self.scope.can(Capability.IMPORT)
+            else []
+        )
         return [
             compare,
+            *deck,
             *list_actions(self.scope, "tariff-assignments", add_label="Add a tariff", add_url="tariff-add"),
         ]
 
@@ -116,7 +122,19 @@ class TariffPage(DetailPage):
             Action("Copy", reverse("tariff-copy", args=[pk])),
             Action("Mark as superseded", reverse("tariff-supersede", args=[pk])),
             Action("Change details", reverse("tariff-edit", args=[pk])),
+            *self.questions(),
         )
+
+    def questions(self) -> list[Action]:
+        """Offer asking what other prices would do, and pricing calls again."""
+        tariff, found = self.object, []
+        if self.scope.can(Capability.VIEW_MARGIN):
+            kind = "wholesale" if tariff.kind == Tariff.Kind.WHOLESALE else "change"
+            carrier = f"&carrier={tariff.carrier_id}" if tariff.carrier_id else ""
+            found.append(Action("What if", f"{reverse('what-if')}?kind={kind}&tariff={tariff.pk}{carrier}"))
+        if self.scope.can(Capability.BILL):
+            found.append(Action("Price calls again", f"{reverse('price-again')}?tariff={tariff.pk}"))
+        return found
 
     def panels(self) -> list[Panel]:
         """Return how it prices, where its rates come from, bands, markups, first rates and who is on it."""

@@ -12,6 +12,7 @@ from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Column, DateTime, Text
 from resellerkpi.core.jobs import enqueue
 from resellerkpi.core.models import Job
+from resellerkpi.core.periods import add_months
 from resellerkpi.ui.job_page import job_redirect
 from resellerkpi.ui.panels import EmptyState, TablePanel
 from resellerkpi.ui.views import FormPage
@@ -21,7 +22,7 @@ KINDS = {
     "change": ("A tariff’s prices change", "A rise or cut of all its prices, or of some destinations."),
     "wholesale": ("Calls are bought by another deck", "A carrier’s calls at the prices of another wholesale tariff."),
 }  # fmt: skip
-RECENT = 12
+RECENT, NOTICE = 12, 30
 
 
 class AskWhatIf(FormPage):
@@ -46,9 +47,9 @@ class AskWhatIf(FormPage):
         return ("Tariffs", reverse("tariff-list"))
 
     def form_kwargs(self) -> dict[str, Any]:
-        """Start with the tariff of the address, priced as it is in the next month."""
-        next_month = (self.today.replace(day=1) + timedelta(days=32)).replace(day=1)
-        initial: dict[str, Any] = {"as_of": next_month}
+        """Start with the tariff of the address, and the first month that notice can be given for."""
+        told = self.today + timedelta(days=NOTICE)
+        initial: dict[str, Any] = {"as_of": add_months(told.replace(day=1), 1), "notice_days": NOTICE}
         for name in ("tariff", "instead_of", "carrier", "customers"):
             if self.request.GET.get(name):
                 initial[name] = self.request.GET[name]

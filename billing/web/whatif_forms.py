@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from billing.models import Carrier, Customer, Tariff
 from resellerkpi.ui.forms import DayInput, PeriodField, ScopedChoiceField
 
-CHANGES = 5
+CHANGES = 4
 
 
 class AskForm(forms.Form):
@@ -80,15 +80,22 @@ class AskForm(forms.Form):
             )
 
     @property
+    def change_rows(self) -> list[list[Any]]:
+        """The fields of each change of price."""
+        if self.kind != "change":
+            return []
+        return [[self[f"{name}_{at}"] for name in ("match", "percent", "price")] for at in range(CHANGES)]
+
+    def visible_fields(self) -> list[Any]:
+        """Return the fields that stand one below the other: changes of price have a table of their own."""
+        apart = {bound.name for row in self.change_rows for bound in row}
+        return [bound for bound in super().visible_fields() if bound.name not in apart]
+
+    @property
     def groups(self) -> list[tuple[str, list[str]]]:
         """The headings of the form."""
         shown: list[tuple[str, list[str]]] = [
             ("Proposed", ["carrier", "tariff", "instead_of", "customers", "as_of"]),
-            *(
-                (f"Change {at + 1}" if at else "Changes of price, the first that fits counts",
-                 [f"match_{at}", f"percent_{at}", f"price_{at}"])
-                for at in range(CHANGES) if self.kind == "change"
-            ),
             ("Compared with", ["period"]),
             ("What to look out for", ["places", "floor", "notice_days"]),
         ]  # fmt: skip
