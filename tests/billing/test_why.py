@@ -12,6 +12,7 @@ from billing.rating.redraw import redraw_allowances
 from billing.rating.why import explain
 from billing.rating.words import amount_words
 from resellerkpi.core.scope import Scope, enter
+from tests.billing.clerk import work_out
 from tests.billing.rating_book import MB, at, chunk_of, money
 from tests.billing.rating_world import World
 from tests.billing.test_redraw import MARCH, surf, voice
@@ -214,6 +215,8 @@ def test_every_price_of_the_engine_is_worked_out_again(world, rounding):
     told = {pk: explain(call, world.reseller) for pk, call in stored.items() if call.state == "rated"}
     wrong = {pk: told[pk].retail for pk in told if told[pk].amount != Fraction(stored[pk].retail)}
     assert wrong == {}
+    read = {pk: work_out(each.retail) for pk, each in told.items()}
+    assert {pk: told[pk].retail for pk in told if read[pk] != told[pk].amount} == {}
     both = [pk for pk in told if any("money allowance" in sentence for sentence in told[pk].retail)]
     assert both
 
