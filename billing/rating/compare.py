@@ -98,13 +98,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Deck:
-    """The rates of both sides as columns, and the tariffs they stand in."""
+    """The rates of both sides as columns, and the tariffs they stand in.
+
+    `identity` is one number for each distinct key: prefixes by their digits, other keys and charge codes by their text.
+    """
 
     columns: dict[str, Ints]
     keys: pa.Array
     codes: Ints
     lengths: Ints
     plain: Bools
+    identity: Ints
     tariffs: Tariffs
     place: dict[int, int]
 
@@ -152,7 +156,9 @@ def _deck(table: pa.Table, tariffs: Tariffs, place: dict[int, int]) -> _Deck:
     lengths = pc.utf8_length(bare).to_numpy(zero_copy_only=False).astype(np.int64)
     digits = pc.match_substring_regex(bare, f"^[{SIGNS}]*$").to_numpy(zero_copy_only=False)
     plain = digits & (lengths <= WIDTH) & (columns["is_code"] == 0)
-    return _Deck(columns, keys, Dialled.of(keys).codes, lengths, plain, tariffs, place)
+    codes, odd = Dialled.of(keys).codes, keys.dictionary_encode().indices.to_numpy().astype(np.int64)
+    identity = np.where(plain, codes, -1 - 2 * odd - columns["is_code"])
+    return _Deck(columns, keys, codes, lengths, plain, identity, tariffs, place)
 
 
 def _held(deck: _Deck, line: list[int], on: date) -> tuple[Ints, Ints]:
@@ -162,23 +168,17 @@ def _held(deck: _Deck, line: list[int], on: date) -> tuple[Ints, Ints]:
     ids, position = np.unique(columns["tariff_id"], return_inverse=True)
     depth = np.array([depths.get(tariff, NONE) for tariff in ids.tolist()], dtype=np.int64)[position]
     rows = np.flatnonzero((depth != NONE) & (columns["start"] <= day) & (day < columns["end"]))
-    order = np.lexsort((columns["start"][rows], columns["banded"][rows], depth[rows], _identity(deck)[rows]))
+    order = np.lexsort((columns["start"][rows], columns["banded"][rows], depth[rows], deck.identity[rows]))
     rows = rows[order]
-    key = _identity(deck)[rows]
+    key = deck.identity[rows]
     last = np.append((key[1:] != key[:-1]) | (depth[rows][1:] != depth[rows][:-1]), True)[: len(rows)]
     rows = rows[last]
     return rows, depth[rows]
 
 
-def _identity(deck: _Deck) -> Ints:
-    """Return a number for each distinct key: prefixes by their digits, other keys and codes by their text."""
-    odd = deck.keys.dictionary_encode().indices.to_numpy().astype(np.int64)
-    return np.where(deck.plain, deck.codes, -1 - 2 * odd - deck.columns["is_code"])
-
-
 def _distinct(deck: _Deck, rows: Ints) -> Ints:
     """Return one row for each distinct key."""
-    _, first = np.unique(_identity(deck)[rows], return_index=True)
+    _, first = np.unique(deck.identity[rows], return_index=True)
     return rows[np.sort(first)]
 
 
@@ -187,7 +187,7 @@ def _find(deck: _Deck, rates: Ints, depth: Ints, asked: Ints) -> Ints:
     prefix; codes, and keys that are not plain digits, are found by themselves only.
     """
     found = np.full(len(asked), NONE, dtype=np.int64)
-    identity, dialled = _identity(deck), deck.columns["is_code"][asked] == 0
+    identity, dialled = deck.identity, deck.columns["is_code"][asked] == 0
     for level in range(int(depth.max(initial=-1)) + 1):
         mine = rates[depth == level]
         open_ = np.flatnonzero(found == NONE)

@@ -104,6 +104,12 @@ class ClockField(forms.CharField):
         return total
 
 
+class DayBoxes(forms.CheckboxSelectMultiple):
+    """The days of the week beside each other."""
+
+    template_name = "billing/_days.html"
+
+
 class BandFields(forms.Form):
     """A time band: on which days, from when to when."""
 
@@ -116,7 +122,7 @@ class BandFields(forms.Form):
         max_length=12, label="Name", help_text="The name that rates carry, such as Day or Evening."
     )
     days = forms.MultipleChoiceField(
-        choices=list(enumerate(DAYS)), required=False, widget=forms.CheckboxSelectMultiple, label="Days"
+        choices=list(enumerate(DAYS)), required=False, widget=DayBoxes, label="Days"
     )
     on_holidays = forms.BooleanField(required=False, label="Also on bank holidays, whatever the day")
     start = ClockField(label="From", max_length=5, help_text="Such as 07:00.")
@@ -296,7 +302,9 @@ class RemoveMarkup(TariffPart):
 
     form_class = RemoveFields
     submit = "Remove the markup"
-    danger = "Calls of this class without a rate are priced by its general markup; without one they are errors."
+    danger = (
+        "Calls of this class without a rate are priced by its general markup; without one they are errors."
+    )
 
     def form_kwargs(self) -> dict[str, Any]:
         """Find the markup of the address."""

@@ -36,6 +36,9 @@ LABELS = (
 )
 
 
+ORDER = ("dearer", "cheaper", "left", "right", "same")
+
+
 class TariffFilter(django_filters.Filter):
     """A tariff to compare."""
 
@@ -52,10 +55,15 @@ class CompareFilters(ScopedFilterSet):
     """What to compare, by which call, and which outcomes to show; read by the page, nothing is narrowed in SQL."""
 
     left = TariffFilter(label="First tariff", empty_label="Choose…")
-    left_on = django_filters.DateFilter(label="as of", widget=DayInput())
+    left_on = django_filters.DateFilter(label="as of (else today)", widget=DayInput())
     right = TariffFilter(label="Second tariff", empty_label="The same")
-    right_on = django_filters.DateFilter(label="as of", widget=DayInput())
-    seconds = SecondsFilter(label="Call of seconds", min_value=1, max_value=LONGEST)
+    right_on = django_filters.DateFilter(label="as of (else today)", widget=DayInput())
+    seconds = SecondsFilter(
+        label="Call of (seconds)",
+        min_value=1,
+        max_value=LONGEST,
+        widget=forms.NumberInput(attrs={"placeholder": USUAL_SECONDS}),
+    )
     band = OneOf("band", (), label="In band", empty_label="Any time")
     outcome = OneOf("outcome", LABELS, label="Outcome")
     q = SearchFilter("key", label="Destination or prefix")
@@ -196,25 +204,25 @@ class Shown:
         return self.sorted(rows, sort)
 
     def sorted(self, rows: Any, sort: str) -> Any:
-        """Return positions by a column, by destination and prefix where they are equal."""
-        found, name = self.found, sort.removeprefix("-")
-        plain = sorted(rows.tolist(), key=lambda at: (found.destinations[at], found.keys[at]))
-        values: dict[str, Any] = {
-            "key": found.keys,
-            "call_class": found.classes,
-            "outcome": found.outcome.tolist(),
-            "change": found.change().tolist(),
-            "share": self.shares(),
-            **{
-                column: getattr(found, column).tolist()
-                for column in ("left", "right", "left_minute", "right_minute")
-            },
-            "destination": found.destinations,
-        }
-        if name in values:
-            column = values[name]
-            plain.sort(key=lambda at: column[at], reverse=sort.startswith("-"))
+        """Return positions by a column, else what changes first; by destination and prefix where they are equal."""
+        found = self.found
+        rank = [ORDER.index(outcome) if not sort else 0 for outcome in OUTCOMES]
+        ranks = [rank[outcome] for outcome in found.outcome.tolist()]
+        plain = sorted(rows.tolist(), key=lambda at: (ranks[at], found.destinations[at], found.keys[at]))
+        column = self.column(sort.removeprefix("-"))
+        if column:
+            plain.sort(key=column.__getitem__, reverse=sort.startswith("-"))
         return np.array(plain, dtype=np.int64)
+
+    def column(self, name: str) -> list[Any]:
+        """Return the values to sort by, [] for no column."""
+        if name == "share":
+            return self.shares()
+        if name == "change":
+            return self.found.change().tolist()
+        names = {"destination": "destinations", "key": "keys", "call_class": "classes"}
+        known = {*names, "outcome", "left", "right", "left_minute", "right_minute"}
+        return list(getattr(self.found, names.get(name, name))) if name in known else []
 
     def shares(self) -> list[int]:
         """Return the difference over the first price in millionths, only to sort by."""

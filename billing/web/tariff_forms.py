@@ -13,6 +13,7 @@ from billing.models import Number, Tariff
 from billing.tariffs import copy_tariff, keep_tariff, still_on, supersede
 from billing.web.editing import BookForm, RecordForm
 from billing.web.lookups import TariffField, find_tariff
+from billing.web.tariff_rates import short_decimals
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Code, Column, Date, Text
 from resellerkpi.core.columns import day as day_words
@@ -116,6 +117,7 @@ class TariffFields(Gated, forms.ModelForm):
         if not current().can(WHOLESALE):
             field: Any = self.fields["parent"]
             field.only = {"kind": Tariff.Kind.RETAIL}
+        short_decimals(self)
 
 
 class TariffForm(RecordForm):
@@ -125,8 +127,13 @@ class TariffForm(RecordForm):
     list_url, detail_url = "tariff-list", "tariff"
 
     def instance(self) -> Tariff:
-        """Return the tariff of the address if the person may know of it."""
-        return find_tariff(self.scope, self.kwargs["pk"]) if "pk" in self.kwargs else Tariff()
+        """Return the tariff of the address if the person may know of it; lead back to it, or to the list."""
+        if "pk" not in self.kwargs:
+            self.back = ("Tariffs", reverse("tariff-list"))
+            return Tariff()
+        row = find_tariff(self.scope, self.kwargs["pk"])
+        self.back = (row.name, self.url_of(row))
+        return row
 
     def save(self, form: Any) -> str:
         """Keep the tariff."""

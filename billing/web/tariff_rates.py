@@ -1,9 +1,11 @@
 """Rates: the list of one tariff, adding one, changing one from a day on, ending one."""
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.db.models import F, QuerySet, Value
+from django.db.models import Count, F, Q, QuerySet, Value
 from django.http import Http404
 from django.urls import URLPattern, path, reverse
 
@@ -63,6 +65,18 @@ RATES: tuple[Column, ...] = (
 def rate_rows(tariff: Any) -> QuerySet[Any]:
     """Return a tariff's own rates, each with the way to change it."""
     return TariffRate.objects.filter(tariff=tariff).annotate(change_label=Value("Change"), change_id=F("pk"))
+
+
+def telling(columns: Sequence[Column], rates: QuerySet[Any]) -> list[Column]:
+    """Leave out the columns in which no rate of a tariff says anything, so that the others fit."""
+    empty = {
+        "band": Q(band=""),
+        "call_class": Q(call_class=""),
+        "is_service_charge": Q(is_service_charge=False),
+    }
+    empty |= {"valid_to": Q(valid_to__isnull=True), "connection_fee": Q(connection_fee=0)}
+    said = rates.order_by().aggregate(**{name: Count("pk", filter=~none) for name, none in empty.items()})
+    return [column for column in columns if said.get(column.name, 1)]
 
 
 class RateFilters(ScopedFilterSet):
@@ -146,6 +160,17 @@ class RateFields(Gated, forms.ModelForm):
             "is_service_charge": "The access charge of the customer's own tariff is added to each minute.",
             "valid_from": "The rate with the same key and band before it ends there.",
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        short_decimals(self)
+
+
+def short_decimals(form: Any) -> None:
+    """Show decimals without the zeros that say nothing."""
+    for name, value in form.initial.items():
+        if isinstance(value, Decimal):
+            form.initial[name] = f"{value.normalize():f}"
 
 
 class RateStep(BookForm):

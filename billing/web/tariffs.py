@@ -12,7 +12,7 @@ from billing.tariffs import line_of, still_on
 from billing.web.editing import list_actions
 from billing.web.lookups import TARIFF_STATES, find_tariff, open_tariffs, running, tariff_state
 from billing.web.tariff_bands import band_panel
-from billing.web.tariff_rates import RATES, rate_rows
+from billing.web.tariff_rates import RATES, rate_rows, telling
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Choice, Code, Column, Date, Flag, Int, Percent, Text
 from resellerkpi.core.scope import Scope
@@ -49,14 +49,14 @@ class TariffList(ListPage):
     columns = (
         Text(name="name", label="Tariff"),
         Choice(name="state", source="tariff_state", choices=TARIFF_STATES),
-        Choice(name="kind", choices=Tariff.Kind.choices),
+        Choice(name="kind", choices=(("retail", "Retail"), ("wholesale", "Wholesale"))),
         Code(name="currency"),
         Int(name="rates", source="n_rates", help="Rates of its own; others are found in its parent."),
         Int(name="customers", source="n_customers", help="Customers priced by it today."),
         Text(name="parent", source="parent__name", url="tariff", label="Looks further in"),
         Text(name="carrier", source="carrier__name", url="carrier", needs=WHOLESALE),
         Flag(name="is_default", label="Default"),
-        Date(name="superseded_on", label="Superseded"),
+        Date(name="superseded_on", label="Superseded", hidden=True),
     )
     empty = EmptyState("There are no tariffs yet. Add one, then import its rates from a spreadsheet.")
 
@@ -195,7 +195,7 @@ class TariffPage(DetailPage):
         rows = rate_rows(self.object).order_by("destination", "key", "band", "valid_from")
         return TablePanel(
             "Rates",
-            RATES,
+            telling(RATES, rows),
             rows,
             limit=20,
             more_url=reverse("tariff-rates", args=[self.object.pk]),
