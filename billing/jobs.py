@@ -1,5 +1,6 @@
 """Background work of billing: thin handlers that call one function of the pipeline."""
 
+from datetime import date
 from importlib import import_module
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from billing.billrun.runs import RunRefused, stands_at_least
 from billing.bills import produce, summary
+from billing.charging.uplift import UpliftRefused, apply_uplift
 from billing.importing.refused import FileRefused
 from billing.importing.tables.mapping import Mapping
 from billing.importing.uploads import forget, path_of
@@ -113,6 +115,29 @@ def repair_usage(task: Task, *, reasons: list[str] | None, identities: list[str]
     return {**(result.as_dict() if result else {}), "url": reverse("billing-errors")}
 
 
+@job("allowances.draw")
+def draw_package(task: Task, *, feature_type_id: int, first: str) -> dict[str, Any]:
+    """Draw a package's allowances anew after a change of what it includes."""
+    with task.scope() as scope:
+        reseller = Reseller.objects.get(pk=scope.reseller_id)
+        changed = _pipeline().draw_package(
+            reseller=reseller,
+            package=feature_type_id,
+            first=date.fromisoformat(first) if first else None,
+            today=local_day(timezone.now(), reseller.zone),
+        )
+    return {"changed": changed, "url": reverse("feature-type", args=[feature_type_id])}
+
+
+@job("allowances.standing", cron="40 1 * * *")
+def draw_standing(task: Task) -> dict[str, Any]:
+    """Draw the allowances of packages that began, ended or changed since calls were last supplied."""
+    with task.scope() as scope:
+        reseller = Reseller.objects.get(pk=scope.reseller_id)
+        today = local_day(timezone.now(), reseller.zone)
+        return {"changed": _pipeline().draw_standing(reseller=reseller, today=today)}
+
+
 @job("bills.produce")
 def produce_bills(task: Task, *, run_id: int) -> dict[str, Any]:
     """Produce the draft bills of a run; one that is billed already is left as it is."""
@@ -124,3 +149,19 @@ def produce_bills(task: Task, *, run_id: int) -> dict[str, Any]:
             except RunRefused as refused:
                 raise JobRefused(str(refused)) from None
         return {**summary(run), "url": reverse("run", args=[run.pk])}
+
+
+@job("prices.uplift")
+def raise_prices(task: Task, *, uplift_id: int) -> dict[str, Any]:
+    """Put a price rise in force; one that is in force already is left as it is."""
+    with task.scope():
+        try:
+            uplift = apply_uplift(uplift_id, now=timezone.now())
+        except UpliftRefused as refused:
+            raise JobRefused(str(refused)) from None
+        done = uplift.summary
+        return {
+            "list_prices": len(done["price_ids"]),
+            "own_prices": len(done["feature_ids"]),
+            "url": reverse("uplift", args=[uplift.pk]),
+        }

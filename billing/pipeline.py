@@ -23,9 +23,10 @@ from billing.importing.parse import CHUNK_ROWS, Chunk, read_chunks
 from billing.importing.refused import FileRefused
 from billing.importing.registry import Format
 from billing.importing.remove import remove_calls
-from billing.models import Call, Carrier, CdrFile, ChangedDay, RatingBatch
+from billing.models import Call, Carrier, CdrFile, ChangedDay, Feature, RatingBatch
 from billing.models.locks import share_usage
 from billing.rating.book import RatingBook
+from billing.rating.months import out_of_step
 from billing.rating.rate import rate_calls
 from billing.rating.redraw import redraw_allowances
 from billing.rating.rerate import RerateResult, rerate
@@ -33,7 +34,7 @@ from billing.rating.selection import RerateSelection
 from resellerkpi.core.artifacts import sha256
 from resellerkpi.core.audit import record
 from resellerkpi.core.models import Reseller, User
-from resellerkpi.core.periods import midnight
+from resellerkpi.core.periods import midnight, month_of
 
 Progress = Callable[[int, int, str], None]
 UNREADABLE = "unreadable"
@@ -311,3 +312,34 @@ def remove_cdrs(*, reseller: Reseller, file: CdrFile) -> dict[str, Any]:
     _settle(reseller, sorted(done.days), set(done.customers))
     record("usage.remove", name, removed=done.removed, kept=done.kept)
     return {"name": name, "removed": done.removed, "kept": done.kept}
+
+
+def draw_package(*, reseller: Reseller, package: int, first: date | None, today: date) -> int:
+    """Draw the allowances of everybody who has a package anew from a day on (None: from the first calls) up to today;
+    return how many calls changed.
+    """
+    begun = CdrFile.objects.aggregate(first=Min("first_call_at"))["first"]
+    start = first or (begun.astimezone(reseller.zone).date() if begun else today)
+    customers = (
+        Feature.objects.filter(feature_type_id=package).values_list("customer_id", flat=True).distinct()
+    )
+    return _draw(reseller, sorted(customers), start, today) if start <= today else 0
+
+
+def draw_standing(*, reseller: Reseller, today: date) -> int:
+    """Draw this month and the last for whoever has an allowance that is not as the packages stand; return how many
+    calls changed.
+    """
+    month = month_of(today, reseller.zone)
+    changed = 0
+    for period in (month.previous(), month):
+        customers = out_of_step(reseller, period)
+        changed += _draw(reseller, customers, period.start, period.last_day) if customers else 0
+    return changed
+
+
+def _draw(reseller: Reseller, customers: list[int], first: date, last: date) -> int:
+    changed = redraw_allowances(reseller, customers, first, last)
+    if changed:
+        _recount(reseller, _month_of(first)[0], _month_of(last)[1])
+    return changed

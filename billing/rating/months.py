@@ -7,9 +7,13 @@ from datetime import date
 from django.db.models import Max, Min
 
 from billing.models import AllowanceUse, Bundle, RatingBatch
-from billing.rating.draw_rows import fetch
+from billing.rating.dated import day_number
+from billing.rating.draw_rows import fetch, read_allowances
+from billing.rating.pools import STORED_GRAIN, pools_of, to_stored
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import Period, local_day, month_of
+
+BLOCK = 2_000
 
 _CONCERNED = """
 SELECT DISTINCT feature.customer_id FROM billing_feature feature
@@ -26,6 +30,12 @@ WHERE call.reseller_id = %s AND (%s OR call.customer_id = ANY(%s))
   AND (call.bundle_id IS NOT NULL OR (call.service = 'data' AND call.rate_id IN (
       SELECT rate.id FROM billing_tariffrate rate JOIN billing_tariff tariff ON tariff.id = rate.tariff_id
       WHERE rate.reseller_id = %s AND tariff.data_per_period)))
+"""
+_HOLDERS = """
+SELECT DISTINCT feature.customer_id FROM billing_feature feature
+JOIN billing_bundle bundle ON bundle.feature_type_id = feature.feature_type_id
+WHERE feature.reseller_id = %s AND feature.start_date < %s AND (feature.end_date IS NULL OR feature.end_date > %s)
+ORDER BY 1
 """
 _LACKING = """
 SELECT feature.customer_id, min(greatest(feature.start_date, bundle.valid_from))
@@ -99,3 +109,25 @@ class Holders:
         """Return who has an allowance that rolls over and no row of it in the month, with its first day."""
         span = [month.end, month.start]
         return dict(fetch(_LACKING, [self.reseller.pk, *span, *span, self.reseller.pk, month.start]))
+
+
+def out_of_step(reseller: Reseller, month: Period) -> list[int]:
+    """Return the customers whose stored allowances of a month are not what their packages give today."""
+    holders = fetch(_HOLDERS, [reseller.pk, month.end, month.start])
+    found: list[int] = []
+    for start in range(0, len(holders), BLOCK):
+        customers = [row[0] for row in holders[start : start + BLOCK]]
+        plan = pools_of(
+            read_allowances(reseller, customers, month), day_number(month.start), day_number(month.end), {}
+        )
+        units = {bundle.id: bundle.unit for bundle, _ in plan.bundles}
+        given = {party: to_stored(amount, units[party[0]]) for party, amount in plan.granted.items()}
+        rows = AllowanceUse.objects.filter(month=month.start, customer_id__in=customers)
+        values = rows.values_list("bundle_id", "customer_id", "number_id", "granted")
+        stored = {
+            (bundle, customer, number or 0): int(granted * STORED_GRAIN)
+            for bundle, customer, number, granted in values
+        }
+        found += {party[1] for party in {*given, *stored} if given.get(party, 0) != stored.get(party, 0)}
+        found += {party[1] for party in given if party not in stored}
+    return sorted(set(found))

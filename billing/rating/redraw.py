@@ -19,7 +19,7 @@ from billing.rating.carry import Lots
 from billing.rating.dated import NONE, day_number
 from billing.rating.draw_rows import Billed, Held, billed_draws, fetch, read_allowances, read_calls, usage_of
 from billing.rating.draws import Drawing, Usage, draw_month
-from billing.rating.months import Holders
+from billing.rating.months import BLOCK, Holders
 from billing.rating.pools import Party, Plan, pools_of
 from billing.rating.stage import analyse, make_stage, mark_days, stage
 from billing.rating.use import keep_second_draws, keep_uses, lots_before, overflow_of, uses_of
@@ -27,7 +27,6 @@ from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import Period, month_of
 
 DRAWS = 7306
-BLOCK = 2_000
 STAGE = "draw_stage"
 
 _HAS_ALLOWANCES = (

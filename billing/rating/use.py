@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from numpy.typing import NDArray
 
 from billing.models import AllowanceUse, SecondDraw
@@ -19,6 +19,7 @@ from billing.rating.draw_rows import Billed, Held
 from billing.rating.draws import UNITS, Drawing, Usage
 from billing.rating.keys import Distinct
 from billing.rating.pools import Party, Plan, to_stored
+from billing.rating.unused import with_unused
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import Period
 
@@ -226,9 +227,3 @@ def allowance_use(
     return rows.select_related("customer", "bundle__feature_type", "number").order_by(
         "customer__name", "customer_id", "bundle__priority", "bundle_id", "number__number"
     )
-
-
-def with_unused(rows: QuerySet[AllowanceUse]) -> QuerySet[AllowanceUse]:
-    """Add what there was in all (`available`) and what is left of it (`unused`)."""
-    available = F("granted") + F("carried_in") + F("overdrawn")
-    return rows.annotate(available=available, unused=available - F("used"))

@@ -15,6 +15,7 @@ from billing.models import (
     LedgerEntry,
     NumberAssignment,
 )
+from billing.web.allowances import customer_allowances
 from billing.web.customer_changes import AddNote, ChangeStatus, CustomerForm
 from billing.web.customer_money import invoice_panel, money_facts
 from billing.web.customer_services import AddNumber, AssignTariff, StartFeature
@@ -22,6 +23,7 @@ from billing.web.editing import list_actions
 from billing.web.lookups import END, FEATURES, NUMBERS, TARIFFS, feature_rows, running, tariff_rows
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import SUM, Choice, Code, Column, Date, Int, Money, Text
+from resellerkpi.core.periods import month_of
 from resellerkpi.ui.filters import OneOf, ScopedChoiceFilter, ScopedFilterSet, SearchFilter
 from resellerkpi.ui.panels import Action, EmptyState, Facts, HtmlPanel, Panel, TablePanel
 from resellerkpi.ui.tables import mark
@@ -130,6 +132,9 @@ class CustomerPage(DetailPage):
         if self.scope.can(PEOPLE):
             panels.append(contact(customer))
         panels += [*self.services()]
+        allowances = customer_allowances(customer, month_of(self.today, self.reseller.zone), self.scope)
+        if allowances is not None:
+            panels.append(allowances)
         if self.scope.can(MONEY):
             panels.append(invoice_panel(customer))
         events = CustomerEvent.objects.filter(customer=customer).order_by("-date")

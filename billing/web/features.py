@@ -11,11 +11,12 @@ from django.urls import URLPattern, path, reverse
 
 from billing.book import set_price
 from billing.book_features import end_feature
-from billing.models import Bundle, Feature, FeaturePrice, FeatureType
+from billing.models import Feature, FeaturePrice, FeatureType
+from billing.web.allowances import package_allowances
 from billing.web.editing import BookForm, RecordForm, find, list_actions
 from billing.web.lookups import FEATURES, current_on, feature_rows, price_today
 from resellerkpi.core.access import Capability
-from resellerkpi.core.columns import Choice, Code, Column, Date, Decimal, Flag, Int, Money, Percent, Text
+from resellerkpi.core.columns import Choice, Code, Column, Date, Flag, Int, Money, Percent, Text
 from resellerkpi.ui.filters import OneOf, ScopedChoiceFilter, ScopedFilterSet, SearchFilter
 from resellerkpi.ui.forms import DayInput, Gated, house_field
 from resellerkpi.ui.panels import Action, EmptyState, Facts, Panel, TablePanel
@@ -160,14 +161,6 @@ PRICES: tuple[Column, ...] = (
     Money(name="price", currency="feature_type__currency", needs=MONEY),
     Money(name="cost", currency="feature_type__currency", needs=WHOLESALE),
 )
-BUNDLES: tuple[Column, ...] = (
-    Choice(name="unit", choices=Bundle.Unit.choices),
-    Decimal(name="amount", decimals=0),
-    Text(name="call_class", label="Class of calls"),
-    Text(name="prefixes"),
-    Flag(name="shared", help="Shared by all numbers of the customer."),
-    Int(name="priority"),
-)
 TAKERS: tuple[Column, ...] = (Text(name="customer", source="customer__name", url="customer"), *FEATURES[1:])
 
 
@@ -199,8 +192,7 @@ class FeatureTypePage(DetailPage):
         if self.scope.can(MONEY):
             panels.append(self.prices())
         if kind.kind == FeatureType.Kind.PACKAGE:
-            bundles = Bundle.objects.filter(feature_type=kind).order_by("priority", "pk")
-            panels.append(TablePanel("Allowance per month", BUNDLES, bundles))
+            panels.append(package_allowances(kind, self.scope))
         more = f"{reverse('feature-list')}?feature_type={kind.pk}"
         empty = EmptyState("No customer has it today.")
         rows = takers.order_by("customer__name")

@@ -3,6 +3,8 @@
 from django.urls import URLPattern
 
 from billing.web import (
+    allowance_forms,
+    allowances,
     calls,
     carrier_bills,
     carrier_charges,
@@ -33,6 +35,8 @@ from billing.web import (
 )
 
 urlpatterns: list[URLPattern] = [
+    *allowance_forms.urls,
+    *allowances.urls,
     *calls.urls,
     *carrier_bills.urls,
     *carrier_charges.urls,

@@ -74,6 +74,7 @@ SECTIONS: tuple[Section, ...] = (
         (
             Entry("Call files", "cdr-file-list", _C.VIEW_USAGE),
             Entry("Calls", "call-list", _C.VIEW_USAGE),
+            Entry("Allowances", "allowance-list", _C.VIEW_BOOK),
             Entry("Billing errors", "billing-errors", _C.EDIT_BOOK),
             Entry("Price calls again", "price-again", _C.BILL),
         ),
@@ -85,6 +86,7 @@ SECTIONS: tuple[Section, ...] = (
             Entry("Tariffs", "tariff-list", _C.VIEW_BOOK),
             Entry("What if", "what-if", _C.VIEW_MARGIN),
             Entry("Feature types", "feature-type-list", _C.VIEW_BOOK),
+            Entry("Price rises", "uplift-list", _C.VIEW_MONEY),
             Entry("Carriers", "carrier-list", _C.EDIT_BOOK),
             Entry("Carrier bills", "carrier-bill-list", _C.VIEW_WHOLESALE),
         ),

@@ -12,6 +12,7 @@ from billing.bills import bill, credit
 from billing.importing.uploads import keep
 from billing.models import (
     BillingRun,
+    Bundle,
     Call,
     CarrierCharge,
     CarrierInvoice,
@@ -73,6 +74,8 @@ class Worked:
     number: Number
     feature: Feature
     feature_type: FeatureType
+    package: FeatureType
+    allowance: Bundle
     tariff: Tariff
     rate: TariffRate
     band: TimeBand
@@ -167,6 +170,8 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             number=house.numbers[0],
             feature=house.features[0],
             feature_type=house.line,
+            package=house.package,
+            allowance=house.package.bundles.get(),
             tariff=house.retail,
             rate=TariffRate.objects.filter(tariff=house.retail).earliest("pk"),
             band=TimeBand.objects.get(tariff=house.retail),

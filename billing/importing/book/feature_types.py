@@ -4,10 +4,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from billing.importing.allowances import FIELDS, INCLUDED, check_allowances, load_allowances
 from billing.importing.tables.fields import Field, choice, currency, day, exact, flag, text, whole
 from billing.importing.tables.kind import Counts, Kind, Row, Work
 from billing.importing.tables.staging import upsert
-from billing.models import Bundle, FeaturePrice, FeatureType
+from billing.models import FeaturePrice, FeatureType
 
 FIRST_DAY = date(1990, 1, 1)
 _COLUMNS = (
@@ -15,13 +16,6 @@ _COLUMNS = (
     "minimum_term_months", "carrier_id", "carrier_product", "ladder", "level", "own_name", "own_bill", "own_support",
     "is_available",
 )  # fmt: skip
-_ALLOWANCES = {
-    "included_minutes": (Bundle.Unit.SECONDS, Decimal(60)),
-    "included_calls": (Bundle.Unit.CALLS, Decimal(1)),
-    "included_sms": (Bundle.Unit.SMS, Decimal(1)),
-    "included_mb": (Bundle.Unit.DATA, Decimal(1)),
-    "included_money": (Bundle.Unit.MONEY, Decimal(1)),
-}
 
 
 def check(rows: list[Row], work: Work) -> None:
@@ -39,6 +33,7 @@ def check(rows: list[Row], work: Work) -> None:
                 work.refuse(row, "price", "Give the price together with its cost and its day.")
             continue
         _check_price(row, sorted(held.get(row["code"], []), key=lambda p: p.valid_from), work)
+    check_allowances(rows, work)
 
 
 def _check_price(row: Row, held: list[FeaturePrice], work: Work) -> None:
@@ -71,7 +66,7 @@ def load(rows: list[Row], work: Work) -> Counts:
         value: dict[str, Any] = {name: row.get(name) for name in _COLUMNS}
         if row["code"] not in known:
             value["currency"] = value["currency"] or house.currency
-            packaged = any(row[name] for name in _ALLOWANCES)
+            packaged = any(row[name] for name in INCLUDED)
             value["kind"] = value["kind"] or (
                 FeatureType.Kind.PACKAGE if packaged else FeatureType.Kind.FEATURE
             )
@@ -79,7 +74,7 @@ def load(rows: list[Row], work: Work) -> Counts:
     counts = upsert(FeatureType, values, key=("code",), reseller_id=house.pk)
     ids = dict(FeatureType.objects.values_list("code", "pk"))
     _load_prices(rows, ids, house.pk)
-    _load_allowances(rows, ids, house.pk)
+    load_allowances(rows, ids, house.pk)
     return counts
 
 
@@ -92,27 +87,6 @@ def _load_prices(rows: list[Row], ids: dict[str, int], house: int) -> None:
     values = [{"feature_type_id": ids[row["code"]], **row["new_price"]} for row in fresh]
     upsert(FeaturePrice, values, key=("feature_type_id", "valid_from"), reseller_id=house, update=False)
 
-
-def _load_allowances(rows: list[Row], ids: dict[str, int], house: int) -> None:
-    values = [
-        {
-            "feature_type_id": ids[row["code"]],
-            "unit": str(unit),
-            "amount": row[name] * factor,
-            "call_class": row["allowance_class"] or "",
-            "prefixes": row["allowance_prefixes"] or "",
-            "shared": row["allowance_shared"],
-            "priority": row["allowance_priority"],
-            "prorate_first": row["allowance_prorate_first"],
-        }
-        for row in rows
-        for name, (unit, factor) in _ALLOWANCES.items()
-        if row[name] is not None
-    ]
-    upsert(Bundle, values, key=("feature_type_id", "unit", "call_class", "prefixes"), reseller_id=house)
-
-
-_AMOUNT = exact(6, least=0)
 
 KIND = Kind(
     slug="feature-types",
@@ -153,16 +127,6 @@ KIND = Kind(
         Field(name="own_bill", parse=flag, example="yes"),
         Field(name="own_support", parse=flag, example="yes"),
         Field(name="is_available", parse=flag, label="Available", example="yes"),
-        Field(name="included_minutes", parse=_AMOUNT, aliases=("minutes included",), example=""),
-        Field(name="included_calls", parse=_AMOUNT, aliases=("calls included",), example=""),
-        Field(name="included_sms", parse=_AMOUNT, aliases=("sms included", "messages included"), example=""),
-        Field(name="included_mb", parse=_AMOUNT, aliases=("mb included", "mb per month included", "data included"),
-              example="", label="Included MB"),
-        Field(name="included_money", parse=_AMOUNT, example=""),
-        Field(name="allowance_shared", parse=flag, example="", help="Shared by all numbers of the customer?"),
-        Field(name="allowance_class", parse=text(30), example="", help="Class of calls; empty: any."),
-        Field(name="allowance_prefixes", parse=text(400), example="", help="Dialled prefixes, separated by commas."),
-        Field(name="allowance_priority", parse=whole(0, 1000), example="", help="The lower draws first."),
-        Field(name="allowance_prorate_first", parse=flag, example="", help="Is the first month's part of a month?"),
+        *FIELDS,
     ),
 )  # fmt: skip
