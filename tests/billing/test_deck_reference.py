@@ -111,3 +111,58 @@ def test_plans_with_a_price_for_each_service(house: Reseller, reference: Path) -
         tariff = Tariff.objects.get(name="surf")
         assert (tariff.data_unit_mb, tariff.data_per_period, tariff.currency) == (Decimal(1024), True, "USD")
         assert TariffRate.objects.get(service="voice").initial_increment == 60
+
+
+def test_lost_decimal_points_can_be_divided(house: Reseller, reference: Path) -> None:
+    deck = reference / "data/rates/ivozprovider_pricesSample.csv"
+    with enter(Scope.of(house.pk)):
+        outcome = load(house, deck, tariff="Ivoz", divide_outliers=1000, accept_outliers=True)
+        assert (outcome.problems, outcome.loaded) == ((), 4743)
+        highest = TariffRate.objects.order_by("-price").first()
+        assert highest is not None
+        assert highest.price < 10
+
+
+def test_a_deck_of_names_goes_by_the_names_of_another_deck(house: Reseller, reference: Path) -> None:
+    names = reference / "data/rates/interconn_it_name_only_rates_eur.csv"
+    with enter(Scope.of(house.pk)):
+        assert load(house, reference / "data/rates/ivozprovider_pricesSample.csv", tariff="Ivoz",
+                    accept_outliers=True).problems == ()  # fmt: skip
+        asked = load(house, names, tariff="Names", names_like="Ivoz", currency="EUR")
+        found = {name for name, _ in asked.unmatched}
+        assert 0 < len(found) < 1070
+        left_out = dict.fromkeys(found, "-")
+        outcome = load(house, names, tariff="Names", names_like="Ivoz", currency="EUR", matches=left_out)
+        assert outcome.problems == ()
+        rate = TariffRate.objects.filter(tariff__name="Names", destination="Afghanistan").first()
+        assert rate is not None
+        assert (rate.price, rate.band) == (Decimal("0.31135104"), "")
+
+
+def test_a_plan_and_its_destinations_in_two_files(house: Reseller, reference: Path) -> None:
+    folder = reference / "data/rates/pbxware"
+    places = {
+        "columns": {"prefix": "code1", "prefix_to": "code2", "destination": ["route", "destination"],
+                    "price": {"value": "0"}, "band": None, "service": None},
+    }  # fmt: skip
+    plan = {
+        "columns": {"destination": ["route", "destination"], "price": "outbound", "increments": "billing",
+                    "minimum_charge": "min_charge", "connection_fee": "connection_charge"},
+        "values": {name: {"NULL": ""} for name in ("increments", "minimum_charge", "connection_fee")},
+        "only": {"splan": ["1"]},
+    }  # fmt: skip
+    with enter(Scope.of(house.pk)):
+        first = load(house, folder / "destinations.csv", places, tariff="Places", repeats="first")
+        assert first.problems == ()
+        asked = load(house, folder / "service_plans_routes.csv", plan, tariff="Plan", names_like="Places")
+        matches = {name: "-" for name, _ in asked.unmatched}
+        outcome = load(
+            house,
+            folder / "service_plans_routes.csv",
+            plan,
+            tariff="Plan",
+            names_like="Places",
+            matches=matches,
+        )
+        assert outcome.problems == ()
+        assert "no column of prices" in load(house, folder / "minilcr.csv", tariff="Routes").problems[0].error

@@ -240,3 +240,95 @@ def test_days_of_their_own(decks: Decks) -> None:
 def test_a_dry_run_writes_nothing(decks: Decks) -> None:
     outcome = decks.load("prefix,price\n44,0.02\n", dry_run=True)
     assert (outcome.difference.new, outcome.problems, Tariff.objects.count()) == (1, (), 0)
+
+
+# Questions answered
+
+
+def test_prices_in_pence_are_divided(decks: Decks) -> None:
+    decks.good("prefix,price,connection fee,minimum\n44,1.25,5,1\n", divide=100)
+    rate = TariffRate.objects.get()
+    assert (rate.price, rate.connection_fee, rate.minimum_charge) == (
+        Decimal("0.0125"), Decimal("0.05"), Decimal("0.01"),
+    )  # fmt: skip
+
+
+def test_lost_decimal_points_are_divided_where_they_are(decks: Decks) -> None:
+    rows = [f"{440000 + i},0.0{1 + i % 9}" for i in range(60)]
+    text = "\n".join(["prefix,price", *rows, "871,950", "999,2300", ""])
+    assert decks.bad(text, divide_outliers=10)[0][1].startswith("2 rates jump out")
+    decks.good(text, divide_outliers=10_000)
+    prices = {row[0]: row[2] for row in decks.rates()}
+    assert (prices["871"], prices["999"], prices["440000"]) == ("0.095", "0.23", "0.01")
+
+
+@pytest.mark.parametrize(("repeats", "price"), [("first", "0.2"), ("last", "0.1"), ("dearest", "0.3")])
+def test_unequal_repeats_by_rule(decks: Decks, repeats: str, price: str) -> None:
+    outcome = decks.load("prefix,price\n46,0.2\n46,0.3\n46,0.1\n", repeats=repeats)
+    assert (outcome.rows, outcome.loaded, outcome.collapsed) == (3, 1, 2)
+    assert decks.rates()[0][2] == price
+
+
+def test_ranges_of_prefixes(decks: Decks) -> None:
+    decks.good("code1,code2,rate\n9381,9399,0.2\n930,930,0.1\n100,199,0.5\n370,,0.4\n")
+    assert [row[0] for row in decks.rates()] == ["1", "370", "930", *(f"938{n}" for n in range(1, 10)), "939"]
+
+
+def test_names_are_looked_up_in_a_tariff_that_has_prefixes(decks: Decks) -> None:
+    decks.good(
+        "prefix,destination,price\n355,Albania,0.1\n35567,Albania - Mobile,0.2\n35568,Albania - Mobile,0.2\n"
+    )
+    mobile = '"Albania, mobile",0.3,peak\n"Albania, mobile",0.2,off_peak\n'
+    names = f"traffic_direction,rate,time_slot\nALBANIA,0.15,flat\n{mobile}"
+    assert "say which tariff’s destinations" in decks.bad(names, tariff="New")[0][1]
+    decks.good(names, tariff="New", names_like="T")
+    rows = TariffRate.objects.filter(tariff__name="New").order_by("key", "band")
+    assert [(r.key, r.band, r.price) for r in rows] == [
+        ("355", "", Decimal("0.15")),
+        ("35567", "1", Decimal("0.3")), ("35567", "2", Decimal("0.2")),
+        ("35568", "1", Decimal("0.3")), ("35568", "2", Decimal("0.2")),
+    ]  # fmt: skip
+    assert TimeBand.objects.filter(tariff__name="New").count() == 4
+
+
+def test_names_that_are_not_found_are_matched_by_hand(decks: Decks) -> None:
+    decks.good("prefix,destination,price\n355,Albania,0.1\n35567,Albania mobile,0.2\n")
+    text = "destination,rate\nAlbanien,0.15\nMoon,9\nKosovo,0.4\nAlbania mobile,0.3\n"
+    outcome = decks.load(text, tariff="New", names_like="T")
+    assert outcome.unmatched == (("Albanien", "Albania"), ("Kosovo", ""), ("Moon", ""))
+    assert [p.line for p in outcome.problems] == [2, 3, 4]
+    decks.good(
+        text,
+        tariff="New",
+        names_like="T",
+        matches={"Albanien": "Albania", "Moon": "-", "Kosovo": "383, 38344"},
+    )
+    rows = TariffRate.objects.filter(tariff__name="New").order_by("key")
+    assert [(r.key, str(r.price.normalize())) for r in rows] == [
+        ("355", "0.15"), ("35567", "0.3"), ("383", "0.4"), ("38344", "0.4"),
+    ]  # fmt: skip
+
+
+def test_a_guarded_deck_asks_before_large_effects(decks: Decks) -> None:
+    decks.good("prefix,price\n44,0.02\n45,0.03\n46,0.04\n47,0.04\n")
+    text, options = "prefix,price\n44,0.03\n45,0.03\n46,0.04\n", {"effective": TODAY, "guarded": True}
+    asked = [error for _, error in decks.bad(text, **options)]
+    assert asked == [
+        "The deck lacks 1 prices of the tariff: say whether they end.",
+        "It raises prices by 16.7 % on average. Tick that this is right to load it.",
+    ]
+    ends = decks.bad(text, **options, absent="end")
+    assert [error for _, error in ends] == [
+        "It ends 1 of the tariff’s 4 prices (25 %). Tick that this is right to load it.",
+        "It raises prices by 16.7 % on average. Tick that this is right to load it.",
+    ]
+    assert decks.good(text, **options, absent="end", accept_effect=True) == (0, 1, 1, 2)
+
+
+def test_past_rates_stay_byte_for_byte(decks: Decks) -> None:
+    decks.good("prefix,price,destination\n44,0.02,UK\n45,0.03,DK\n", effective=date(2026, 1, 1))
+    before = {row["id"]: row for row in TariffRate.objects.values()}
+    decks.good("prefix,price\n44,0.03\n", effective=TODAY, absent="end")
+    after = {row["id"]: row for row in TariffRate.objects.filter(pk__in=before).values()}
+    assert {pk: {**row, "valid_to": None} for pk, row in after.items()} == before
+    assert {row["key"]: row["valid_to"] for row in after.values()} == {"44": TODAY, "45": TODAY}
