@@ -17,7 +17,7 @@ from billing.models.freshness import fingerprint
 from billing.web.frozen import FrozenPage, Narrow, Row, exact
 from billing.web.whatif_answer import MONEYS, change
 from resellerkpi.core.access import Capability
-from resellerkpi.core.columns import SUM, Choice, Code, Column, Int, Minutes, Money, Percent, Text
+from resellerkpi.core.columns import Choice, Code, Column, Int, Minutes, Money, Percent, Text
 from resellerkpi.core.jobs import enqueue
 from resellerkpi.core.models import Job
 from resellerkpi.core.money import places
@@ -246,7 +246,7 @@ def effect_panels(effect: dict[str, Any]) -> list[Panel]:
         Code(name="currency"),
         Money(name="old", label="As it was", needs=needs),
         Money(name="new", label="With the deck", needs=needs),
-        Money(name="moved", label="Difference", total=SUM, needs=needs),
+        Money(name="moved", label="Difference", needs=needs),
     )
     title = f"Effect on the calls of {effect['month']}"
     empty = EmptyState("Not one call of that month would have come to anything else.")
