@@ -89,8 +89,11 @@ def title_of(asked: dict[str, Any], chosen: dict[str, Any]) -> str:
 def recent(kind: str, url: str, title: str) -> TablePanel:
     """Return the latest finished jobs of a kind, each with its page."""
     jobs = Job.objects.filter(kind=kind, state=Job.State.DONE).order_by("-created_at", "pk")
-    columns: tuple[Column, ...] = (Text(name="title", label="Question"), Text(name="owner", label="Asked by", source="owner__name"),
-                                   DateTime(name="finished_at", label="Answered"))  # fmt: skip
+    columns: tuple[Column, ...] = (
+        Text(name="title", label="Question"),
+        Text(name="owner", label="Asked by", source="owner__name"),
+        DateTime(name="finished_at", label="Answered"),
+    )
     return TablePanel(
         title, columns, jobs, row_url=url, limit=RECENT, empty=EmptyState("Nothing has been asked yet.")
     )

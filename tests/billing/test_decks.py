@@ -332,3 +332,11 @@ def test_past_rates_stay_byte_for_byte(decks: Decks) -> None:
     after = {row["id"]: row for row in TariffRate.objects.filter(pk__in=before).values()}
     assert {pk: {**row, "valid_to": None} for pk, row in after.items()} == before
     assert {row["key"]: row["valid_to"] for row in after.values()} == {"44": TODAY, "45": TODAY}
+
+
+def test_a_service_charge_stays_one_at_its_new_price(decks: Decks) -> None:
+    decks.good("prefix,price\n4484,0.05\n44,0.01\n")
+    TariffRate.objects.filter(key="4484").update(is_service_charge=True)
+    decks.good("prefix,price\n4484,0.06\n44,0.02\n", effective=TODAY)
+    rows = TariffRate.objects.filter(valid_from=TODAY).order_by("key")
+    assert [(row.key, row.is_service_charge) for row in rows] == [("44", False), ("4484", True)]

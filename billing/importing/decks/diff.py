@@ -23,6 +23,10 @@ _COMPARED = """
 CREATE TEMP TABLE deck_compared ON COMMIT DROP AS
 SELECT s.*, r.id AS held_id, r.valid_from AS held_from, r.valid_to AS held_to, r.price AS held_price,
        r.connection_fee AS held_fee, r.destination AS held_name,
+       EXISTS (SELECT 1 FROM billing_tariffrate n
+        WHERE n.reseller_id = %(house)s AND n.tariff_id = %(tariff)s AND n.service = s.service
+          AND n.key_kind = s.key_kind AND n.key = s.key AND n.is_service_charge AND n.valid_from <= %(day)s
+          AND (n.valid_to IS NULL OR n.valid_to > %(day)s)) AS is_service,
        (r.call_class, r.price, r.connection_fee, r.minimum_charge, r.maximum_charge, r.initial_increment,
         r.next_increment, r.free_seconds)
        IS NOT DISTINCT FROM
@@ -69,10 +73,10 @@ WHERE r.reseller_id = %(house)s AND r.tariff_id = %(tariff)s AND r.valid_from < 
 _START = """
 INSERT INTO billing_tariffrate (reseller_id, tariff_id, service, key_kind, key, destination, call_class, band, price,
     connection_fee, minimum_charge, maximum_charge, initial_increment, next_increment, free_seconds, valid_from,
-    valid_to)
+    valid_to, is_service_charge)
 SELECT %(house)s, %(tariff)s, service, key_kind, key, destination, call_class, band, price, connection_fee,
        minimum_charge, maximum_charge, initial_increment, next_increment, free_seconds, %(day)s,
-       CASE WHEN held_id IS NULL THEN next_from ELSE held_to END
+       CASE WHEN held_id IS NULL THEN next_from ELSE held_to END, is_service
 FROM deck_compared WHERE NOT ends AND (held_id IS NULL OR NOT same)
 """
 

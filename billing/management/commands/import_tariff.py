@@ -10,12 +10,16 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from billing.importing.decks.deck import DeckOptions, import_deck
+from billing.importing.decks.options import REPEATS
 from billing.importing.refused import FileRefused
 from billing.importing.tables.mapping import Mapping
 from resellerkpi.core.command import JsonCommand
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import local_day
 from resellerkpi.core.scope import Scope, enter
+
+NAMES = ("tariff", "wholesale", "effective", "currency", "carrier", "accept_outliers", "complete", "divide",
+         "divide_outliers", "repeats", "names_like")  # fmt: skip
 
 
 class Command(JsonCommand):
@@ -38,6 +42,12 @@ class Command(JsonCommand):
         parser.add_argument("--currency", default="", help="of a new tariff; else the reseller's")
         parser.add_argument("--carrier", default="", metavar="CODE", help="of a new wholesale tariff")
         parser.add_argument("--accept-outliers", action="store_true", help="rates out of range are right")
+        parser.add_argument("--divide", type=int, default=1, help="every amount is so many times too large")
+        parser.add_argument("--divide-outliers", type=int, default=1, help="those out of range are")
+        parser.add_argument("--repeats", choices=REPEATS, default="ask", help="which of unequal lines counts")
+        parser.add_argument(
+            "--names-like", default="", metavar="TARIFF", help="whose destinations its names are"
+        )
         parser.add_argument("--complete", action="store_true", help="rates that the deck lacks end")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -49,8 +59,7 @@ class Command(JsonCommand):
             mapping = Mapping.from_file(options["mapping"])
         except FileRefused as refused:
             raise CommandError(str(refused)) from None
-        names = ("tariff", "wholesale", "effective", "currency", "carrier", "accept_outliers", "complete")
-        deck = DeckOptions(**{name: options[name] for name in names})
+        deck = DeckOptions(**{name: options[name] for name in NAMES})
         self.stderr.write(f"Checking {options['file'].name} …")
         today = local_day(timezone.now(), reseller.zone)
         with enter(Scope.of(reseller.pk, why="command import_tariff")):
