@@ -3,18 +3,20 @@
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from billing.models import Call, Tariff, TariffAssignment, TariffRate
+from billing.pipeline_decks import compare_deck
 from billing.rating import held
 from billing.rating.overlay import Change, Overlay, proposed_tariff, rates_on
-from billing.rating.whatif import Answer, Question, amounts, ask
+from billing.rating.whatif import FIGURES, Answer, Question, amounts, ask
 from resellerkpi.core.periods import Period
 from resellerkpi.core.scope import Scope, enter
 from tests.billing.rating_world import World
-from tests.billing.whatif_world import Month, make_month, prints
+from tests.billing.whatif_world import PRICES, Month, make_month, prints
 
 DAY = date(2027, 1, 1)
 PERIOD = Period(date(2026, 3, 1), date(2026, 4, 1), ZoneInfo("Europe/London"))
@@ -162,3 +164,27 @@ def test_calls_the_book_would_price_anew_already_are_counted(world: World) -> No
     answer = ask(world.reseller, moved(month, "C2"))
     stale = [c for c in month.calls if (c[0], c[1], c[3]) == ("C2", "44", True) and c[2]]
     assert answer.stale == len(stale) > 0
+
+
+def test_a_decks_effect_on_last_month_is_that_of_each_call(world: World, tmp_path: Path) -> None:
+    month = make_month(world, 6)
+    path = tmp_path / "deck.csv"
+    lines = [f"{key},{prices[3]}" for key, prices in PRICES.items() if prices[3] is not None]
+    path.write_text("\n".join(["prefix,price", *lines, ""]))
+    options = {"tariff": "Deck", "wholesale": True, "effective": "2026-06-01", "absent": "end"}
+    before = prints()
+    found = compare_deck(world.reseller, path, mapping={}, options=options, today=date(2026, 4, 20))
+    assert prints() == before
+    assert (found["changed"], found["absent"], found["new"], found["day"]) == (3, 1, 0, "2026-06-01")
+    assert {line["key"]: line["kind"] for line in found["lines"]} == {
+        "44": "changed", "447": "changed", "33": "changed", "332": "absent",
+    }  # fmt: skip
+    by_hand = together([month.by_hand(code, "deck") for code in month.customers])
+    shown = {
+        row["destination"]: (Decimal(row["old_cost"]), Decimal(row["new_cost"]))
+        for row in found["effect"]["destinations"]
+    }
+    assert shown == {name: (row[4], row[5]) for name, row in by_hand.items() if row[4] != row[5]}
+    total = [sum(column) for column in zip(*by_hand.values(), strict=True)]
+    sums = found["effect"]["totals"]["GBP"]
+    assert [Decimal(str(sums[name])) for name in FIGURES] == total
