@@ -49,6 +49,7 @@ SENTENCES = {
     "supply_dates": "The end must come after the start.",
     "feature_dates": "The end must come after the start.",
     "feature_quantity": "The quantity is at least one.",
+    "contract_once": "The customer has a contract of this reference already.",
     "feature_continued_once": "This feature has been changed meanwhile; look at it again.",
     "tariff_assignment_dates": "The end must come after the start.",
     "tariff_assignment_once": "A tariff for these calls begins on that day already.",

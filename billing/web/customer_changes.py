@@ -1,16 +1,23 @@
 """Changing a customer by hand: its details, its status, its notes."""
 
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
 from billing.book import add_customer, add_note, change_status
-from billing.models import Customer, CustomerEvent
+from billing.book_features import ending_costs
+from billing.models import Customer, CustomerEvent, Feature
+from billing.web.confirm import ConfirmedForm
+from billing.web.contracts import notice_words
 from billing.web.editing import BookForm, RecordForm, find
 from resellerkpi.core.access import Capability
 from resellerkpi.ui.forms import DayInput, Gated, house_field
+from resellerkpi.ui.templatetags.ui import money
 
 PEOPLE, MONEY = Capability.VIEW_PEOPLE, Capability.VIEW_MONEY
 
@@ -144,15 +151,50 @@ class StatusFields(forms.Form):
     end_services = forms.BooleanField(
         required=False, label="When ceased: end its numbers, features and tariffs on the same day"
     )
+    waive = forms.CharField(
+        max_length=200,
+        required=False,
+        label="Charge nothing for leaving early, because",
+        help_text="Only where early-termination charges are due; the reason is kept.",
+    )
 
 
-class ChangeStatus(CustomerStep):
-    """Suspend, cease or reactivate a customer."""
+class ChangeStatus(CustomerStep, ConfirmedForm):
+    """Suspend, cease or reactivate a customer; leaving inside a term or before notice is confirmed first."""
 
     form_class = StatusFields
     title = "Change status"
     purpose = "The change is dated, so that customer counts and churn of any month stay right."
     submit = "Change the status"
+
+    def consequences(self, form: Any) -> tuple[()]:
+        """Say what leaving costs and whose notice it cuts short."""
+        chosen = form.cleaned_data
+        self.danger = ""
+        if chosen["status"] == Customer.Status.CEASED:
+            words = notice_words(self.customer, on=chosen["on"], today=self.today)
+            if chosen["end_services"]:
+                words = [*self.costs(chosen["on"], bool(chosen["waive"])), *words]
+            self.danger = " ".join(words)
+        return ()
+
+    def costs(self, on: date, waived: bool) -> list[str]:
+        """Return what ending every feature inside its term costs, in words."""
+        running = Q(end_date__isnull=True) | Q(end_date__gt=on)
+        mine = Feature.objects.filter(
+            running, customer=self.customer, start_date__lt=on, termination_percent__gt=0
+        )
+        features = {feature.pk: feature for feature in mine.select_related("feature_type")}
+        sums: dict[str, Decimal] = {}
+        for pk, cost in ending_costs(list(features.values()), on=on).items():
+            currency = features[pk].feature_type.currency
+            sums[currency] = sums.get(currency, Decimal(0)) + cost
+        shown = ", ".join(money(cost, currency) for currency, cost in sorted(sums.items()) if cost)
+        if not shown:
+            return []
+        amount = shown if self.scope.can(MONEY) else "a charge"
+        goes = "is waived" if waived else "goes on the next bill"
+        return [f"Features end inside their minimum term: {amount} before VAT {goes}."]
 
     def save(self, form: Any) -> str:
         """Add the dated change."""

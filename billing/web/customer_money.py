@@ -1,22 +1,26 @@
 """The money of one customer: what it owes, what it was billed, what it has used since."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from billing.models import Allocation, Customer, Invoice
 from billing.models.watermarks import BILLED, JOIN_BILLED, UNBILLED
+from billing.preview import waiting
 from billing.receivables.ledger import balances
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Choice, Code, Column, Date, Flag, Money
 from resellerkpi.core.scope import Scope
 from resellerkpi.ui.navigation import address
-from resellerkpi.ui.panels import EmptyState, Facts, TablePanel
+from resellerkpi.ui.panels import EmptyState, Facts, Panel, TablePanel, TilesPanel
 from resellerkpi.ui.templatetags.ui import day, minutes, money, percent
+from resellerkpi.ui.tiles import Tile
 
 MONEY = Capability.VIEW_MONEY
 INVOICES: tuple[Column, ...] = (
@@ -60,14 +64,35 @@ def owed(customer: Customer, today: date) -> str | SafeString:
     )
 
 
+def unbilled_panels(customer: Customer) -> list[Panel]:
+    """Return what waits for the next bill as figures: calls used, charges made; nothing when nothing waits."""
+    charges, used = waiting(customer), {row[0]: row for row in unbilled(customer)}
+    preview = reverse("customer-bill", args=[customer.pk])
+    tiles = []
+    for currency in sorted(charges.keys() | used.keys()):
+        _, calls, seconds, retail = used.get(currency, (currency, 0, 0, Decimal(0)))
+        words = [f"{calls:,} calls, {minutes(seconds or 0)}"] if calls else []
+        if currency in charges:
+            words.append(f"charges {money(charges[currency], currency)}")
+        total = money(retail + charges.get(currency, Decimal(0)), currency)
+        tiles.append(
+            Tile(
+                label="Unbilled so far",
+                value=total,
+                url=preview,
+                definition="Calls no bill holds, and charges made and not billed, before VAT; rentals of the next "
+                "period are added when the bill is made.",
+                marks=words,
+            )
+        )
+    return [TilesPanel(tiles)] if tiles else []
+
+
 def money_facts(customer: Customer, scope: Scope, today: date) -> Facts:
     """Return how the customer is billed and pays and, for those who may see money, what it owes and has used."""
     items: list[tuple[Any, ...]] = []
     if scope.can(MONEY):
         items.append(("Balance", owed(customer, today)))
-        for currency, calls, seconds, retail in unbilled(customer):
-            words = f"{money(retail, currency)} ({calls:,} calls, {minutes(seconds or 0)})"
-            items.append(("Used, not yet billed", words))
         items.append(("Minimum invoice", money(customer.minimum_invoice, customer.currency)))
         if customer.credit_limit is not None:
             items.append(("Credit limit", money(customer.credit_limit, customer.currency)))

@@ -4,9 +4,10 @@ from typing import Any
 
 from django import forms
 
-from billing.book import add_number, assign_tariff
+from billing.book import add_number, assign_tariff, keep
 from billing.book_features import start_feature
-from billing.models import FeatureType, Number, Tariff
+from billing.models import Contract, FeatureType, Number, Tariff
+from billing.web.contracts import ContractFields
 from billing.web.customer_changes import CustomerStep
 from billing.web.lookups import TariffField
 from resellerkpi.core.access import Capability
@@ -52,6 +53,7 @@ class FeatureFields(Gated, forms.Form):
         "price": Capability.VIEW_MONEY,
         "discount_percent": Capability.VIEW_MONEY,
         "cost": Capability.VIEW_WHOLESALE,
+        "termination_percent": Capability.VIEW_MONEY,
     }
     feature_type = ScopedChoiceField(
         FeatureType, only={"is_available": True}, label="Feature", empty_label="Choose…"
@@ -73,6 +75,22 @@ class FeatureFields(Gated, forms.Form):
     )
     cost = forms.DecimalField(
         max_digits=18, decimal_places=6, required=False, help_text="Leave empty for the supplier's list cost."
+    )
+    term_months = forms.IntegerField(
+        min_value=0,
+        max_value=120,
+        required=False,
+        label="Minimum term (months)",
+        help_text="Leave empty for the catalogue’s; 0 for none.",
+    )
+    termination_percent = forms.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        min_value=0,
+        max_value=100,
+        required=False,
+        label="Leaving early costs (% of the rest)",
+        help_text="Leave empty for the catalogue’s.",
     )
 
 
@@ -115,3 +133,22 @@ class AssignTariff(CustomerStep):
         return self.succeed(
             self.home(), f"{form.cleaned_data['tariff']} prices the calls of {self.customer}."
         )
+
+
+class AddContract(CustomerStep):
+    """Record what a customer has committed to."""
+
+    form_class = ContractFields
+    title = "Add a contract"
+    purpose = "Ending services before its notice or its term is warned of."
+    submit = "Add the contract"
+
+    def form_kwargs(self) -> dict[str, Any]:
+        """Bind a new contract of the customer."""
+        super().form_kwargs()
+        return {"instance": Contract(customer=self.customer)}
+
+    def save(self, form: Any) -> str:
+        """Keep it."""
+        contract = keep(form.save(commit=False))
+        return self.succeed(self.home(), f"Contract {contract} is added.")

@@ -16,11 +16,13 @@ from billing.models import (
     NumberAssignment,
 )
 from billing.web.allowances import customer_allowances
+from billing.web.charges import waiting_panel
+from billing.web.contracts import contract_panel
 from billing.web.customer_changes import AddNote, ChangeStatus, CustomerForm
-from billing.web.customer_money import invoice_panel, money_facts
-from billing.web.customer_services import AddNumber, AssignTariff, StartFeature
+from billing.web.customer_money import invoice_panel, money_facts, unbilled_panels
+from billing.web.customer_services import AddContract, AddNumber, AssignTariff, StartFeature
 from billing.web.editing import list_actions
-from billing.web.lookups import END, FEATURES, NUMBERS, TARIFFS, feature_rows, running, tariff_rows
+from billing.web.lookups import DETAILS, FEATURES, NUMBERS, TARIFFS, feature_rows, running, tariff_rows
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import SUM, Choice, Code, Column, Date, Int, Money, Text
 from resellerkpi.core.periods import month_of
@@ -118,7 +120,7 @@ class CustomerPage(DetailPage):
         """Offer the changes by hand."""
         if not self.scope.can(Capability.EDIT_BOOK):
             return ()
-        once = Action("Charge or credit once", reverse("customer-charge", args=[self.object.pk]))
+        once = Action("Charge or credit", reverse("customer-charge", args=[self.object.pk]), primary=True)
         return (
             *([once] if self.scope.can(Capability.BILL) else []),
             Action("Change status", reverse("customer-status", args=[self.object.pk])),
@@ -128,15 +130,17 @@ class CustomerPage(DetailPage):
     def panels(self) -> list[Panel]:
         """Return account, billing, what it has, what it was billed, what happened."""
         customer = self.object
-        panels: list[Panel] = [self.account(), money_facts(customer, self.scope, self.today)]
+        panels: list[Panel] = unbilled_panels(customer) if self.scope.can(MONEY) else []
+        panels += [self.account(), money_facts(customer, self.scope, self.today)]
         if self.scope.can(PEOPLE):
             panels.append(contact(customer))
-        panels += [*self.services()]
+        offer = self.offer("Add a contract", "customer-contract", customer.pk)
+        panels += [contract_panel(customer, offer), *self.services()]
         allowances = customer_allowances(customer, month_of(self.today, self.reseller.zone), self.scope)
         if allowances is not None:
             panels.append(allowances)
         if self.scope.can(MONEY):
-            panels.append(invoice_panel(customer))
+            panels += [waiting_panel(self.scope, customer=customer), invoice_panel(customer)]
         events = CustomerEvent.objects.filter(customer=customer).order_by("-date")
         return [*panels, TablePanel("Status over time", EVENTS, events, wide=True), self.notes()]
 
@@ -175,7 +179,7 @@ class CustomerPage(DetailPage):
             ),
             TablePanel(
                 "Features",
-                (*FEATURES, END),
+                (*FEATURES, DETAILS),
                 feature_rows(self.today, **mine).order_by("-end_date", "feature_type__name"),
                 limit=25,
                 more_url=f"{reverse('feature-list')}?customer={self.object.code}",
@@ -231,4 +235,5 @@ urls: list[URLPattern] = [
     path("customers/<int:pk>/numbers/add/", AddNumber.as_view(), name="customer-number"),
     path("customers/<int:pk>/features/add/", StartFeature.as_view(), name="customer-feature"),
     path("customers/<int:pk>/tariffs/add/", AssignTariff.as_view(), name="customer-tariff"),
+    path("customers/<int:pk>/contracts/add/", AddContract.as_view(), name="customer-contract"),
 ]

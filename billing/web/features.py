@@ -10,16 +10,16 @@ from django.db.models.functions import Coalesce, NullIf
 from django.urls import URLPattern, path, reverse
 
 from billing.book import set_price
-from billing.book_features import end_feature
 from billing.models import Feature, FeaturePrice, FeatureType
 from billing.web.allowances import package_allowances
 from billing.web.editing import BookForm, RecordForm, find, list_actions
-from billing.web.lookups import FEATURES, current_on, feature_rows, price_today
+from billing.web.lookups import DETAILS, FEATURES, current_on, feature_rows, price_today
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Choice, Code, Column, Date, Flag, Int, Money, Percent, Text
 from resellerkpi.ui.filters import OneOf, ScopedChoiceFilter, ScopedFilterSet, SearchFilter
-from resellerkpi.ui.forms import DayInput, Gated, house_field
+from resellerkpi.ui.forms import Gated, house_field
 from resellerkpi.ui.panels import Action, EmptyState, Facts, Panel, TablePanel
+from resellerkpi.ui.templatetags.ui import percent
 from resellerkpi.ui.views import DetailPage, ListPage
 
 MONEY, WHOLESALE, MARGIN = Capability.VIEW_MONEY, Capability.VIEW_WHOLESALE, Capability.VIEW_MARGIN
@@ -49,6 +49,7 @@ class FeatureList(ListPage):
     columns = (
         Text(name="customer", source="customer__name", url="customer"),
         *FEATURES,
+        DETAILS,
         Choice(name="interval", source="feature_type__interval", choices=FeatureType.Interval.choices),
     )
     empty = EmptyState(
@@ -62,32 +63,6 @@ class FeatureList(ListPage):
     def actions(self) -> Sequence[Action]:
         """Offer import."""
         return list_actions(self.scope, "features")
-
-
-class EndFields(forms.Form):
-    """When a feature ends."""
-
-    on = forms.DateField(widget=DayInput(), label="Until", help_text="The first day without it.")
-
-
-class EndFeature(BookForm):
-    """End a feature; what was charged beyond that day is credited on the next bill."""
-
-    form_class = EndFields
-    submit = "End the feature"
-
-    def form_kwargs(self) -> dict[str, Any]:
-        """Find the feature of the address."""
-        self.feature = find(Feature, self.kwargs["pk"], "customer", "feature_type")
-        self.title = f"End {self.feature.feature_type}"
-        self.cancel_url = reverse("customer", args=[self.feature.customer_id])
-        self.back = (str(self.feature.customer), self.cancel_url)
-        return {}
-
-    def save(self, form: Any) -> str:
-        """End it."""
-        end_feature(feature=self.feature, on=form.cleaned_data["on"])
-        return self.succeed(self.cancel_url, f"{self.feature.feature_type} has ended.")
 
 
 class TypeFilters(ScopedFilterSet):
@@ -213,6 +188,7 @@ class FeatureTypePage(DetailPage):
                     "Minimum term",
                     f"{kind.minimum_term_months} months" if kind.minimum_term_months else "None",
                 ),
+                ("Leaving early costs", leaving_words(kind) if self.scope.can(MONEY) else ""),
                 ("In use today", f"{customers['n'] or 0:,} with {customers['customers']:,} customers"),
             ],
         )
@@ -227,6 +203,13 @@ class FeatureTypePage(DetailPage):
         return TablePanel("Prices over time", PRICES, rows, actions=actions, empty=empty, wide=False)
 
 
+def leaving_words(kind: FeatureType) -> str:
+    """Return what ending it inside its term costs, in words; empty when nothing."""
+    if not kind.termination_percent or not kind.minimum_term_months:
+        return ""
+    return f"{percent(kind.termination_percent / 100)} of what the rest of the term would have cost"
+
+
 class TypeFields(Gated, forms.ModelForm):
     """A catalogue entry."""
 
@@ -234,6 +217,7 @@ class TypeFields(Gated, forms.ModelForm):
         "activation_fee": MONEY,
         "carrier": Capability.EDIT_BOOK,
         "carrier_product": Capability.EDIT_BOOK,
+        "termination_percent": MONEY,
     }
 
     class Meta:
@@ -250,6 +234,7 @@ class TypeFields(Gated, forms.ModelForm):
             "prorate",
             "activation_fee",
             "minimum_term_months",
+            "termination_percent",
             "carrier",
             "carrier_product",
             "is_available",
@@ -258,6 +243,7 @@ class TypeFields(Gated, forms.ModelForm):
             "per_number": "Goes with a number",
             "prorate": "Part periods",
             "minimum_term_months": "Minimum term (months)",
+            "termination_percent": "Leaving early costs (% of the rest of the term)",
             "carrier_product": "The carrier's name for it",
             "is_available": "On sale",
         }
@@ -304,7 +290,6 @@ class AddPrice(BookForm):
 
 urls: list[URLPattern] = [
     path("features/", FeatureList.as_view(), name="feature-list"),
-    path("features/<int:pk>/end/", EndFeature.as_view(), name="feature-end"),
     path("feature-types/", FeatureTypeList.as_view(), name="feature-type-list"),
     path("feature-types/add/", FeatureTypeForm.as_view(), name="feature-type-add"),
     path("feature-types/<int:pk>/", FeatureTypePage.as_view(), name="feature-type"),

@@ -43,8 +43,8 @@ FEATURES: tuple[Column, ...] = (
     Date(name="start_date", label="From"),
     Date(name="end_date", label="Until", help="The first day without it."),
 )
-#: A link to end what still runs; for those who may change the book.
-END = Text(name="end", source="end_label", label="Change", url="feature-end", needs=EDIT, sortable=False)
+#: A link to the feature's own page, where it is changed and ended.
+DETAILS = Text(name="details", source="details_label", label="Terms", url="feature", sortable=False)
 #: Whether a tariff is still sold; what is superseded still prices whoever is on it.
 TARIFF_STATES = (("current", "In use"), ("superseded", "Superseded"))
 TARIFFS: tuple[Column, ...] = (
@@ -135,6 +135,6 @@ def feature_rows(today: date, **whose: Any) -> QuerySet[Any]:
         shown_cost=Coalesce(F("cost"), price_today("cost", today)),
         discount_share=F("discount_percent") / 100,
         shown_currency=F("feature_type__currency"),
-        end_label=Case(When(end_date__isnull=True, then=Value("End"))),
-        end_id=Case(When(end_date__isnull=True, then=F("pk"))),
+        details_label=Value("Details"),
+        details_id=F("pk"),
     )

@@ -9,8 +9,7 @@ from django.contrib import messages
 from django.db.models import F, QuerySet
 from django.urls import URLPattern, path, reverse
 
-from billing.charging.adjust import ChargeRefused, add_charge
-from billing.models import Allocation, ChargeKind, Customer, Invoice, Payment, PaymentAttempt
+from billing.models import Allocation, Customer, Invoice, Payment, PaymentAttempt
 from billing.receivables.bacs import ARUDD, decode
 from billing.receivables.payments import PaymentRefused, PaymentRow, record_payments, reverse_payment
 from billing.web.editing import find
@@ -245,49 +244,9 @@ class ReversePayment(FormPage):
         return self.cancel_url
 
 
-KINDS = ((ChargeKind.ONE_OFF, "A one-off charge"), (ChargeKind.CREDIT, "A credit"))
-
-
-class ChargeFields(forms.Form):
-    """What to charge or credit."""
-
-    kind = forms.ChoiceField(choices=KINDS, label="What")
-    description = forms.CharField(max_length=200, help_text="Stands on the bill.")
-    amount = forms.DecimalField(
-        max_digits=12, decimal_places=2, min_value=Decimal("0.01"), label="Amount before VAT"
-    )
-    on = forms.DateField(widget=DayInput(), label="For the day")
-
-
-class AddCharge(FormPage):
-    """A one-off charge or credit for the customer's next bill."""
-
-    capability = Capability.BILL
-    title = "Charge or credit once"
-    form_class = ChargeFields
-    submit = "Add it to the next bill"
-    refusals = (ChargeRefused,)
-
-    def form_kwargs(self) -> dict[str, Any]:
-        """Find the customer."""
-        self.customer = find(Customer, self.kwargs["pk"], "reseller")
-        self.cancel_url = reverse("customer", args=[self.customer.pk])
-        self.back = (str(self.customer), self.cancel_url)
-        self.purpose = f"Waits for the next bill of {self.customer}; in {self.customer.currency}."
-        return {"initial": {"on": self.today}}
-
-    def save(self, form: Any) -> str:
-        """Add the charge."""
-        chosen = form.cleaned_data
-        charge = add_charge(self.customer, **{**chosen, "kind": ChargeKind(chosen["kind"])})
-        messages.success(self.request, f"{money(charge.amount, charge.currency)} waits for the next bill.")
-        return self.cancel_url
-
-
 urls: list[URLPattern] = [
     path("payments/", PaymentList.as_view(), name="payment-list"),
     path("payments/add/", AddPayment.as_view(), name="payment-add"),
     path("payments/<int:pk>/", PaymentPage.as_view(), name="payment"),
     path("payments/<int:pk>/reverse/", ReversePayment.as_view(), name="payment-reverse"),
-    path("customers/<int:pk>/charge/", AddCharge.as_view(), name="customer-charge"),
 ]

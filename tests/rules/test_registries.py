@@ -64,6 +64,7 @@ JOBS: dict[str, Parameters] = {
     "usage.rerate": pricing_again,
     "tariff.compare": lambda w: w.deck.params,
     "prices.what_if": lambda w: {"asked": w.answer.params["asked"]},
+    "prices.uplift": lambda w: {"uplift_id": w.uplift.pk},
     "allowances.draw": lambda w: {"feature_type_id": w.package.pk, "first": "2026-08-01"},
     "allowances.standing": lambda w: {},
     "bills.produce": lambda w: {"run_id": w.run.pk},

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 
 from billing.bills import bill, credit
+from billing.charging.adjust import add_charge
 from billing.importing.uploads import keep
 from billing.models import (
     BillingRun,
@@ -17,6 +18,7 @@ from billing.models import (
     CarrierCharge,
     CarrierInvoice,
     CdrFile,
+    Charge,
     CreditNote,
     Customer,
     Feature,
@@ -24,6 +26,7 @@ from billing.models import (
     Invoice,
     Number,
     Payment,
+    PriceUplift,
     Tariff,
     TariffMarkup,
     TariffRate,
@@ -73,6 +76,8 @@ class Worked:
     carrier_charge: CarrierCharge
     number: Number
     feature: Feature
+    waiting: Charge
+    uplift: PriceUplift
     feature_type: FeatureType
     package: FeatureType
     allowance: Bundle
@@ -169,6 +174,10 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             carrier_charge=bill_of_carrier.charges.get(),
             number=house.numbers[0],
             feature=house.features[0],
+            waiting=add_charge(house.customers[0], description=f"{mark} call-out", amount=Decimal(60), on=NOW.date()),
+            uplift=PriceUplift.objects.create(
+                reseller=house.reseller, name=f"{mark} rise", percent=Decimal("4"), effective_date=date(2026, 12, 1)
+            ),
             feature_type=house.line,
             package=house.package,
             allowance=house.package.bundles.get(),
