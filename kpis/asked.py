@@ -58,8 +58,9 @@ class Asked:
         """Ask for months: each at its last day, the open one at today."""
         return cls(reseller_id, tuple(close_of(m, today) for m in months if m <= today), **more)
 
-    def closes(self, window: int) -> list[date]:
+    def closes(self, wanted: int | str) -> list[date]:
         """Return the days facts are needed at: those asked and, for a window, the closes of the months before."""
+        window = int(getattr(self.options, wanted)) - 1 if isinstance(wanted, str) else wanted
         if not window or not self.days:
             return list(self.days)
         early = add_months(min(self.days).replace(day=1), -min(window, ALWAYS))
@@ -74,7 +75,7 @@ class Asked:
                 found[month] = close_of(month, last)
         return sorted(found.values())
 
-    def parameters(self, window: int = 0) -> dict[str, Any]:
+    def parameters(self, window: int | str = 0) -> dict[str, Any]:
         """Return the parameters of a query over a source with a window."""
         days = self.closes(window)
         return {

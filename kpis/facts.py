@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection
 
-from kpis.facts_sql import ACCOUNT_COLUMNS, COLUMNS, FACTS, OF_CALLS, preamble, written
+from kpis.facts_sql import ACCOUNT_COLUMNS, COLUMNS, FACTS, preamble, written
 from kpis.options import Options
 from resellerkpi.core.periods import add_months
 
@@ -36,7 +36,7 @@ def rebuild(
 ) -> int:
     """Make the stored facts of the months of these days anew; return how many rows they hold.
 
-    With `customers` only theirs: facts that are not of customers, and those of calls, are then left alone.
+    With `customers` only theirs, of tables that are of customers.
     """
     narrow = customers is not None
     given: dict[str, Any] = {
@@ -50,8 +50,6 @@ def rebuild(
     rows = 0
     with connection.cursor() as cursor:
         for table in tables:
-            if narrow and table in OF_CALLS:
-                continue
             cursor.execute(_delete(table, narrow=narrow), given)
             cursor.execute(_insert(table, narrow=narrow), given)
             rows += cursor.rowcount

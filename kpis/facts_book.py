@@ -1,7 +1,7 @@
 """Facts of the book at given days, as SQL: accounts, customers, numbers, features and what MRR moved.
 
-A text may use the common table expressions `days` (month, day, past) and `account`. {a.date} stands for the first day of
-a date's bucket, {mine a.customer_id} for the narrowing to changed customers. A service counts from its start date up
+A text may use the common table expressions `days` (month, day, past) and `account`. {a.date} stands for the first day
+of a date's bucket, {mine a.customer_id} for the narrowing to changed customers. A service counts from its start date up
 to, not including, its end date. Test accounts are left out.
 """
 
@@ -61,8 +61,8 @@ WITH service AS (
     GROUP BY d.month, d.day, d.past, s.customer_id
 ), known AS (
     SELECT h.*, coalesce(s.first_close <= h.past, false) AS ever,
-        coalesce(s.first_close <= h.past, false) AND (%(reactivation_window_days)s::int IS NULL
-        OR h.was_active OR h.restarted - h.ended <= %(reactivation_window_days)s::int) AS seen_before
+        coalesce(s.first_close <= h.past, false) AND (%(reactivation_window_days)s::int IS NULL OR h.was_active
+            OR coalesce(h.restarted - h.ended <= %(reactivation_window_days)s::int, true)) AS seen_before
     FROM held h LEFT JOIN seen s ON s.customer_id = h.customer_id
 )
 SELECT h.month, h.day, h.customer_id,

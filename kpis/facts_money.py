@@ -188,6 +188,17 @@ WHERE x.calls <> 0 OR x.cost <> 0
 GROUP BY d.month, d.day, u.carrier_id, u.service, u.destination, u.state, u.reason, x.currency
 """
 
+CALLING = """
+SELECT d.month, d.day, u.customer_id, u.number_id, u.calls, u.last_day
+FROM days d CROSS JOIN LATERAL (
+    SELECT customer_id, number_id, count(*) AS calls, (max(started_at) AT TIME ZONE %(zone)s)::date AS last_day
+    FROM billing_call u WHERE u.reseller_id = %(reseller)s AND u.number_id IS NOT NULL
+        AND u.started_at >= (d.month::timestamp AT TIME ZONE %(zone)s)
+        AND u.started_at < ((d.day + 1)::timestamp AT TIME ZONE %(zone)s) {mine u.customer_id}
+    GROUP BY customer_id, number_id
+) u JOIN account c ON c.id = u.customer_id
+"""
+
 DYNAMICS = """
 WITH step AS (
     SELECT e.customer_id, e.currency, width_bucket(e.date - 1, ARRAY(SELECT day FROM days ORDER BY day)) AS place,

@@ -27,9 +27,10 @@ FACTS = {
     "dynamicsfact": money.DYNAMICS,
     "usagefact": money.USAGE,
     "trafficfact": money.TRAFFIC,
+    "callingfact": money.CALLING,
 }
 #: Facts that follow from calls, and so from the days billing notes as changed.
-OF_CALLS = ("usagefact", "trafficfact")
+OF_CALLS = ("usagefact", "trafficfact", "callingfact")
 ACCOUNT_COLUMNS = (
     "holder, status, imported, currency, dealer_id, dealer, segment, client_type, campaign, region"
 )
@@ -48,6 +49,7 @@ COLUMNS = {
     "renewed, charged",
     "usagefact": "month, day, customer_id, carrier_id, service, call_class, currency, calls, seconds, volume, retail, "
     "cost, estimated, losing, lost",
+    "callingfact": "month, day, customer_id, number_id, calls, last_day",
     "trafficfact": "month, day, carrier_id, service, destination, state, reason, currency, calls, seconds, retail, "
     "cost",
 }

@@ -187,7 +187,7 @@ class Kpi:
     @property
     def summary(self) -> str:
         """The first sentence of the formula."""
-        return self.formula.split(".\n")[0].split(". ")[0].rstrip(".") + "."
+        return " ".join(self.formula.split(".\n")[0].split(". ")[0].rstrip(".").split()) + "."
 
     @property
     def type_dimension(self) -> str:

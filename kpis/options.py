@@ -27,6 +27,7 @@ class Options:
     loss_more: Decimal = Decimal(50)
     active_months: int = 1
     life_cap_months: int = 120
+    target_take_up: Decimal = Decimal(25)
     close_after_days: int = 5
     zone: str = "Europe/London"
     home: str = "GBP"

@@ -22,10 +22,11 @@ from kpis.asked import Asked, Figure, Figures
 from kpis.closing import close_due, read
 from kpis.compute import alike, compute, sides
 from kpis.facts import close_of, first_month, months_between, rebuild, refile
-from kpis.facts_sql import OF_CALLS
+from kpis.facts_sql import FACTS, OF_CALLS
 from kpis.kpi import KPIS, Kpi
 from kpis.models import (
     Account,
+    CallingFact,
     CustomerFact,
     DynamicsFact,
     FeatureFact,
@@ -49,8 +50,10 @@ LONGEST = 120
 MANY = 2000
 FACT_MODELS = (
     *(CustomerFact, NumberFact, FeatureFact, MovementFact, MoneyFact, LineFact, DynamicsFact),
-    *(UsageFact, TrafficFact),
+    *(UsageFact, TrafficFact, CallingFact),
 )
+#: Facts that follow from what clerks enter: a customer's change makes his anew.
+OF_CUSTOMERS = tuple(name for name in FACTS if name not in OF_CALLS)
 ZERO = Decimal(0)
 
 
@@ -66,12 +69,16 @@ class Refreshed:
 
 @dataclass(frozen=True)
 class Plan:
-    """What has to be done: from which month everything, which customers since when, which months of calls."""
+    """What has to be done: from which month everything, which customers since when, which months of calls.
+
+    `refiled` are customers that may have come into the book or left it, so that their calls have to be counted too.
+    """
 
     first: date
     wide: date | None
     customers: tuple[int, ...] = ()
     since: date | None = None
+    refiled: tuple[int, ...] = ()
     called: tuple[date, ...] = ()
 
 
@@ -140,7 +147,8 @@ def _plan(
     if begin and (begin > today or (start and begin >= start)):
         own, begin = {}, None
     late = tuple(sorted(m for m in called if start is None or m < start))
-    return Plan(first, start if start and start <= today else None, tuple(sorted(own)), begin, late)
+    refiled = tuple(sorted({customer for customer, day in changes if customer in own and day is None}))
+    return Plan(first, start if start and start <= today else None, tuple(sorted(own)), begin, refiled, late)
 
 
 @dataclass
@@ -190,7 +198,10 @@ class _Work:
         dimensions = {d for k in sums for d in k.by}
         before = compute(sums, asked, dimensions)
         refile(self.reseller_id, self.options, customers)
-        facts += rebuild(self.reseller_id, days, self.options, customers=customers)
+        facts += rebuild(self.reseller_id, days, self.options, customers=customers, tables=OF_CUSTOMERS)
+        if self.plan.refiled:
+            tables = ("usagefact", "callingfact")
+            facts += rebuild(self.reseller_id, days, self.options, customers=self.plan.refiled, tables=tables)
         rows = _mend(self.reseller_id, sums, before, compute(sums, asked, dimensions))
         others = [k for k in _made() if not _adds_up(k) and any(p.source.of_customers for p in k.parts())]
         self.months += len(months)

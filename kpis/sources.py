@@ -29,7 +29,8 @@ ALWAYS = 120
 class Source:
     """Rows `r` with month, day and, unless it is not of customers, customer_id; `currency` is SQL, "" for counts.
 
-    `window`: how many months of facts before the one looked at its rows read. `item`: what a distribution is over.
+    `window`: how many months of facts before the one looked at its rows read; a name is a setting of so many months.
+    `item`: what a distribution is over.
     `adds_up` is False when a customer's row depends on other customers, so that a change is not a difference.
     """
 
@@ -39,7 +40,7 @@ class Source:
     currency: str = ""
     own: Mapping[str, str] = field(default_factory=dict)
     of_customers: bool = True
-    window: int = 0
+    window: int | str = 0
     item: str = "r.customer_id"
     metric: str = ""
     adds_up: bool = True
@@ -112,6 +113,8 @@ DEBT = Source(
 LINES = Source(
     "lines", "linefact", ("linefact",), "r.currency", {"kind": "r.kind", "call_class": "r.call_class"}
 )
+#: The same numbers under their customer's currency: the base of money per number.
+NUMBERS_BY_CURRENCY = Source("numbers_by_currency", "numberfact", ("numberfact",), "c.currency")
 NUMBERS = Source("numbers", "numberfact", ("numberfact",), own={"number_type": "r.number_type"})
 FEATURES = Source(
     "features",

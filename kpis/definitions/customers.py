@@ -4,9 +4,20 @@ from kpis.kpi import Family, Good, Part, Rollup, Shape, Unit, kpi, movement, sto
 from kpis.sources import BOOK, CUSTOMERS
 
 SPLITS = (*BOOK, "campaign")
-NEW = Part(CUSTOMERS, "(r.active AND NOT r.was_active AND NOT r.seen_before AND NOT r.moved_in)::int")
+#: Joined and left inside the month: on both sides when the reseller counts them (setting), else on none.
+PASSING = "(r.in_period AND %(count_in_period)s)::int"
+NEW = Part(
+    CUSTOMERS,
+    f"(r.active AND NOT r.was_active AND NOT r.seen_before AND NOT r.moved_in)::int + {PASSING}",
+)
 REACTIVATED = "(r.active AND NOT r.was_active AND r.seen_before)::int"
-LOST = "(r.was_active AND NOT r.active)::int"
+LOST = f"(r.was_active AND NOT r.active)::int + {PASSING}"
+#: What churn is divided by (setting): customers at the start, or the mean of start and close.
+CHURN_BASE = (
+    "CASE WHEN %(churn_base)s = 'average' THEN (r.was_active::int + r.active::int) / 2.0"
+    " ELSE r.was_active::int END"
+)
+REGAINED = ("reactivation_window_days",)
 
 
 @kpi(
@@ -15,9 +26,10 @@ LOST = "(r.was_active AND NOT r.active)::int"
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.LAST,
-    version=2,
-    by=SPLITS,
+    version=3,
+    by=(*SPLITS, "numbers"),
     sources="SAFE, JeraSoft",
+    settings=("count_by",),
     overview=True,
 )
 def customers_active() -> Shape:
@@ -36,16 +48,18 @@ def customers_active() -> Shape:
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.DISTINCT,
-    version=2,
+    version=3,
     by=SPLITS,
     sources="SAFE",
     overview=True,
+    settings=("count_in_period", "reactivation_window_days", "count_by"),
 )
 def customers_new() -> Shape:
     """Customers active at the close of the month that were active at no earlier close.
 
     Customers moved in from another system (marked imported) are not new: see customers moved in. Joined and left
-    inside one month is neither new nor lost.
+    inside one month is neither new nor lost, unless the setting says to count both. With a reactivation window, a
+    customer that was away longer is new again.
     """
     return movement(NEW)
 
@@ -56,7 +70,7 @@ def customers_new() -> Shape:
     unit=Unit.COUNT,
     good=Good.WATCH,
     rollup=Rollup.DISTINCT,
-    version=2,
+    version=3,
     by=SPLITS,
 )
 def customers_moved_in() -> Shape:
@@ -73,13 +87,14 @@ def customers_moved_in() -> Shape:
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.DISTINCT,
-    version=2,
+    version=3,
     by=SPLITS,
+    settings=REGAINED,
 )
 def customers_reactivated() -> Shape:
     """Customers active at the close of the month, not at the close before, but at some earlier close.
 
-    Any gap counts, however long.
+    Any gap counts, however long, unless a window is set: who was away longer is new.
     """
     return movement(Part(CUSTOMERS, REACTIVATED))
 
@@ -90,10 +105,11 @@ def customers_reactivated() -> Shape:
     unit=Unit.COUNT,
     good=Good.DOWN,
     rollup=Rollup.DISTINCT,
-    version=2,
-    by=SPLITS,
+    version=3,
+    by=(*SPLITS, "reason"),
     sources="SAFE",
     overview=True,
+    settings=("count_in_period", "count_by"),
 )
 def customers_lost() -> Shape:
     """Customers active at the close before and not at the close of the month.
@@ -110,7 +126,7 @@ def customers_lost() -> Shape:
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.DISTINCT,
-    version=2,
+    version=3,
     by=SPLITS,
     sources="SAFE",
     overview=True,
@@ -129,15 +145,49 @@ def customers_net() -> Shape:
     unit=Unit.PERCENT,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=2,
+    version=3,
     by=SPLITS,
     sources="SAFE, BluSynergy; churn of customers at the start of the period as ChartMogul and Recurly",
     headline=2,
+    settings=("churn_base", "count_in_period"),
 )
 def churn_customer() -> Shape:
-    """Customers lost in the month ÷ customers active at its start.
+    """Customers lost in the month ÷ customers active at its start (or the average base, if so set).
 
-    No customer at the start: n/a. Joined and left inside the month is left out of both. A quarter is counted on its
+    No customer at the start: n/a. Joined and left inside the month is left out, unless so set. A quarter is counted
+    on its
     own sets, not added up from months; five per cent a month is 46 per cent a year, not sixty.
     """
-    return movement(Part(CUSTOMERS, LOST), Part(CUSTOMERS, "r.was_active::int"))
+    return movement(Part(CUSTOMERS, LOST), Part(CUSTOMERS, CHURN_BASE))
+
+
+@kpi(
+    name="Customer retention",
+    family=Family.CUSTOMERS,
+    unit=Unit.PERCENT,
+    good=Good.UP,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=SPLITS,
+    sources="reseller performance metrics",
+)
+def retention_customer() -> Shape:
+    """Customers active at the start and still active at the close ÷ customers active at the start of the month.
+
+    New and reactivated customers are not in it, so it is 1 − churn on the start of the period, whatever the settings.
+    """
+    return movement(Part(CUSTOMERS, "(r.was_active AND r.active)::int"), Part(CUSTOMERS, "r.was_active::int"))
+
+
+@kpi(
+    name="Joined and left within the month",
+    family=Family.CUSTOMERS,
+    unit=Unit.COUNT,
+    good=Good.DOWN,
+    rollup=Rollup.DISTINCT,
+    version=1,
+    by=SPLITS,
+)
+def in_period_churn() -> Shape:
+    """Customers whose first and last service both lie between two closes: they never stood in the book at a close."""
+    return movement(Part(CUSTOMERS, "r.in_period::int"))

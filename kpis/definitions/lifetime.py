@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from kpis.kpi import Family, Good, Need, Part, Parts, Rollup, Shape, Unit, cohort, derived, kpi
+from kpis.kpi import Family, Good, Need, Part, Parts, Rollup, Shape, Unit, cohort, derived, distribution, kpi
+from kpis.measures import MEDIAN
 from kpis.sources import BOOK, CUSTOMERS
 
 LOST = "(r.was_active AND NOT r.active)"
@@ -15,7 +16,7 @@ LOST = "(r.was_active AND NOT r.active)"
     unit=Unit.MONTHS,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=2,
+    version=3,
     by=BOOK,
 )
 def tenure_lost() -> Shape:
@@ -53,3 +54,65 @@ def clv() -> Shape:
     base. None lost: n/a, not 0 and not infinite.
     """
     return derived("cohort", Need("arpu", months=12), Need("tenure_lost", months=12), combine=_value)
+
+
+@kpi(
+    name="Stay of active customers so far",
+    family=Family.CUSTOMERS,
+    unit=Unit.MONTHS,
+    good=Good.UP,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=BOOK,
+)
+def customer_tenure() -> Shape:
+    """Mean months from the first service to the close of the month, over active customers.
+
+    A month is 30.4375 days. It is not over for any of them, so it says how old the book is, not how long customers
+    stay.
+    """
+    return cohort(
+        Part(CUSTOMERS, "CASE WHEN r.active THEN r.tenure_months ELSE 0 END"),
+        Part(CUSTOMERS, "r.active::int"),
+    )
+
+
+@kpi(
+    name="Median stay of active customers so far",
+    family=Family.CUSTOMERS,
+    unit=Unit.MONTHS,
+    good=Good.UP,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=BOOK,
+)
+def customer_tenure_median() -> Shape:
+    """The middle of the months from the first service to the close, over active customers; of two in the middle, the
+    mean.
+    """
+    return distribution(Part(CUSTOMERS, "CASE WHEN r.active THEN r.tenure_months ELSE 0 END"), MEDIAN)
+
+
+def _yearly(needed: Sequence[Parts]) -> tuple[Decimal, Decimal, Decimal]:
+    """Return 1 − (1 − churn of a month)¹² over 1, and the base of the month; no base, no rate."""
+    ((lost, base),) = needed
+    if not base or base <= 0:
+        return Decimal(0), Decimal(0), Decimal(0)
+    return 1 - (1 - lost / base) ** 12, Decimal(1), base
+
+
+@kpi(
+    name="Customer churn, a year of such months",
+    family=Family.CUSTOMERS,
+    unit=Unit.PERCENT,
+    good=Good.DOWN,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=BOOK,
+)
+def churn_customer_yearly() -> Shape:
+    """1 − (1 − customer churn of the month)¹²: what a year of such months would lose.
+
+    Five per cent a month is 46 per cent a year.
+    """
+    return derived("movement", Need("churn_customer"), combine=_yearly)

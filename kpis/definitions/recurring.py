@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from kpis.kpi import Family, Good, Need, Part, Parts, Rollup, Shape, Unit, derived, flow, kpi, stock
-from kpis.sources import BOOK, CUSTOMERS_BY_CURRENCY, FEATURE_MONEY, MONEY
+from kpis.sources import (
+    BOOK,
+    CUSTOMERS_BY_CURRENCY,
+    FEATURE_MONEY,
+    MONEY,
+    MOVEMENTS,
+    NUMBERS_BY_CURRENCY,
+    Source,
+)
 
 
 @kpi(
@@ -34,7 +42,7 @@ def mrr() -> Shape:
     unit=Unit.MONEY,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=2,
+    version=3,
     by=BOOK,
     sources="BluSynergy; average customers as the telecom industry does",
 )
@@ -77,3 +85,77 @@ def arpu_growth() -> Shape:
     n/a when there was no revenue per customer the month before: growth from nothing has no percentage.
     """
     return derived("flow", Need("arpu"), Need("arpu", ago=1), combine=_growth)
+
+
+@kpi(
+    name="Recurring revenue per customer",
+    family=Family.GROWTH,
+    unit=Unit.MONEY,
+    good=Good.UP,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=BOOK,
+    sources="ChartMogul, Stripe",
+)
+def arpa_mrr() -> Shape:
+    """MRR ÷ active customers, both at the close of the month.
+
+    A customer counts under the currency it is billed in.
+    """
+    return stock(Part(MOVEMENTS, "r.mrr"), Part(CUSTOMERS_BY_CURRENCY, "r.active::int"))
+
+
+@kpi(
+    name="Revenue per number",
+    family=Family.GROWTH,
+    unit=Unit.MONEY,
+    good=Good.UP,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=BOOK,
+)
+def arpl() -> Shape:
+    """Service revenue of the month ÷ average of the numbers held at its start and at its close.
+
+    Service revenue is that of revenue per customer.
+    """
+    return flow(
+        Part(MONEY, "r.service_net"),
+        Part(NUMBERS_BY_CURRENCY, "(2 * r.held - r.added + r.removed) / 2.0"),
+    )
+
+
+#: Customers at both closes, with service revenue of this month and of the month before.
+STAYED = Source(
+    "stayed",
+    "(SELECT d.month, d.day, x.customer_id, m.currency,"
+    " sum(m.service_net) FILTER (WHERE m.month = d.month) AS now,"
+    " sum(m.service_net) FILTER (WHERE m.month < d.month) AS before"
+    " FROM days d JOIN customerfact x ON x.month = d.month AND x.active AND x.was_active"
+    " JOIN moneyfact m ON m.customer_id = x.customer_id AND m.month <= d.month"
+    " AND m.month > d.month - interval '2 months' WHERE d.asked GROUP BY 1, 2, 3, 4)",
+    ("customerfact", "moneyfact"),
+    "r.currency",
+    window=1,
+)
+
+
+@kpi(
+    name="Growth in revenue of the same customers",
+    family=Family.GROWTH,
+    unit=Unit.PERCENT,
+    good=Good.UP,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=BOOK,
+    small_base=False,
+)
+def arpu_growth_like() -> Shape:
+    """(Service revenue of the month − that of the month before) ÷ that before, of customers active at both closes.
+
+    Who came and who left does not move it, so that a mix of smaller customers does not hide selling more to the old
+    ones.
+    """
+    return flow(
+        Part(STAYED, "coalesce(r.now, 0) - coalesce(r.before, 0)"), Part(STAYED, "coalesce(r.before, 0)")
+    )

@@ -2,11 +2,12 @@
 
 from kpis.models.book import Account, CustomerFact, Fact, FeatureFact, MovementFact, NumberFact
 from kpis.models.kept import Change, Close, Fill, Frozen, Kept, Snapshot
-from kpis.models.money import DynamicsFact, LineFact, MoneyFact, TrafficFact, UsageFact
+from kpis.models.money import CallingFact, DynamicsFact, LineFact, MoneyFact, TrafficFact, UsageFact
 from kpis.models.settings import KpiSettings
 
 __all__ = [
     "Account",
+    "CallingFact",
     "Change",
     "Close",
     "CustomerFact",

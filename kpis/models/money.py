@@ -134,6 +134,24 @@ class TrafficFact(TenantModel):
         return f"{self.calls} calls to {self.destination} in {self.month:%Y-%m}"
 
 
+class CallingFact(Fact):
+    """A customer's number that made or took calls in the month: how many, and the day of the last one."""
+
+    number_id = models.BigIntegerField()
+    calls = models.BigIntegerField()
+    last_day = models.DateField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reseller", "month", "customer", "number_id"], name="calling_fact_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.calls} calls in {self.month:%Y-%m}"
+
+
 class DynamicsFact(Fact):
     """A customer's ledger balance at the close (plus is in credit), and refills and package charges of the month."""
 

@@ -42,6 +42,7 @@ class KpiSettings(TenantModel):
     loss_more = models.DecimalField(max_digits=5, decimal_places=2, default=50)
     active_months = models.PositiveSmallIntegerField(default=1)
     life_cap_months = models.PositiveSmallIntegerField(default=120)
+    target_take_up = models.DecimalField(max_digits=5, decimal_places=2, default=25)
     close_after_days = models.PositiveSmallIntegerField(default=5)
 
     class Meta:
@@ -56,7 +57,7 @@ class KpiSettings(TenantModel):
                 name="kpi_settings_losses",
                 condition=Q(loss_not_due__gte=0, loss_30__gte=0, loss_60__gte=0, loss_90__gte=0)
                 & Q(loss_more__gte=0, loss_not_due__lte=100, loss_30__lte=100, loss_60__lte=100)
-                & Q(loss_90__lte=100, loss_more__lte=100),
+                & Q(loss_90__lte=100, loss_more__lte=100, target_take_up__gte=0, target_take_up__lte=100),
             ),
         ]
 

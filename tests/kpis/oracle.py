@@ -4,6 +4,7 @@ from calendar import monthrange
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import takewhile
 from typing import Any
 
 from tests.kpis.worlds import CATALOGUE, LAST, MONTHS, PRICE_CHANGE, credit_of, shares
@@ -272,11 +273,13 @@ RULES: dict[str, Callable[[Row, date], list[tuple[str, str, D, D | None]]]] = {
     "features_total": _features,
     "feature_revenue": _feature_revenue,
 }
-OWN = {"bucket", "method", "number_type", "feature"}
+OWN: set[str] = {"bucket", "method", "number_type", "feature"}
 
 
 def key_of(c: Row, month: date, dimension: str) -> str:
     """A customer's key in a dimension."""
+    if dimension == "region":
+        return "".join(takewhile(str.isalpha, c["postcode"])).upper()
     return status(c, month) if dimension == "status" else str(c.get(dimension, ""))
 
 
@@ -291,7 +294,8 @@ def expected(slug: str, book: Row, dimension: str) -> dict[tuple[str, date, str]
     for month in MONTHS:
         for c in people:
             for own, currency, top, bottom in parts(slug, c, month):
-                key = own if dimension in OWN else key_of(c, month, dimension) if dimension else ""
+                mine = own[dimension] if isinstance(own, dict) and dimension in OWN else own
+                key = mine if dimension in OWN else key_of(c, month, dimension) if dimension else ""
                 old = sums.get((key, month, currency), (D(0), None))
                 below = None if bottom is None else bottom + (old[1] or D(0))
                 sums[key, month, currency] = (old[0] + top, below)

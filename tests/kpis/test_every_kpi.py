@@ -20,7 +20,7 @@ from kpis.reading import Reader, live
 from kpis.snapshots import read, refresh
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.scope import Scope, enter
-from tests.kpis import oracle, worlds
+from tests.kpis import oracle_rules, worlds
 
 BASE = [k for k in KPIS if not k.shape.needs]
 DIMENSIONS = sorted({d for k in BASE for d in k.by})
@@ -92,7 +92,7 @@ def test_every_kpi_equals_the_oracle_and_its_snapshot(book: dict[str, Any]) -> N
         found = compute(BASE, asked, DIMENSIONS)
         for declared in BASE:
             for dimension in ("", *declared.by):
-                wanted = oracle.expected(declared.slug, book, dimension)
+                wanted = oracle_rules.expected(declared.slug, book, dimension)
                 assert cells(found[declared.slug], dimension) == wanted, (declared.slug, dimension)
         refresh(house, now=worlds.NOW)
         stored = read(BASE, worlds.MONTHS, DIMENSIONS)
@@ -155,7 +155,7 @@ def test_derived_kpis_and_readers_agree(book: dict[str, Any]) -> None:
         only = {**book, "customers": [c for c in book["customers"] if c["dealer"] == "D1"]}
         found = compute([k for k in BASE if k.slug in mine], own.closes_of(worlds.MONTHS))
         for slug, figures in found.items():
-            assert cells(figures, "") == oracle.expected(slug, only, ""), slug
+            assert cells(figures, "") == oracle_rules.expected(slug, only, ""), slug
 
     with_world(book, check)
 

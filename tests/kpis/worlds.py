@@ -5,10 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
 from hypothesis import strategies as st
 
 from billing.models import (
     Allocation,
+    Charge,
     CreditNote,
     Customer,
     CustomerEvent,
@@ -18,6 +20,7 @@ from billing.models import (
     FeatureType,
     Invoice,
     InvoiceLine,
+    LedgerEntry,
     Number,
     NumberAssignment,
     Observation,
@@ -36,6 +39,13 @@ CATALOGUE = {
     "rec": ("quarter", "feature", "GBP", Decimal("10.00"), Decimal("10.00")),
     "plan": ("year", "package", "EUR", Decimal("100.00"), Decimal("120.01")),
     "phone": ("once", "hardware", "GBP", Decimal("80.00"), Decimal("80.00")),
+}
+#: code: (cost per interval, ladder, level)
+MORE = {
+    "line": (Decimal("4.00"), "", None),
+    "rec": (Decimal("1.00"), "talk", 1),
+    "plan": (Decimal("150.00"), "talk", 2),
+    "phone": (Decimal("50.00"), "", None),
 }
 PRICE_CHANGE = date(2026, 3, 1)
 KINDS = ["recurring", "usage", "one_off", "credit"]
@@ -64,6 +74,7 @@ def account(draw: Any, index: int) -> dict[str, Any]:
         "dealer": draw(st.sampled_from(["", "D1", "D2"])),
         "client_type": draw(st.sampled_from(["client", "reseller"])),
         "segment": draw(st.sampled_from(["", "smb"])),
+        "postcode": draw(st.sampled_from(["", "LS1 4AB", "sw1a 2aa"])),
         "campaign": draw(st.sampled_from(["", "radio"])),
         "currency": draw(st.sampled_from(["GBP", "EUR"])),
         "status": draw(st.sampled_from(["active", "suspended", "prospect"])),
@@ -90,6 +101,37 @@ def account(draw: Any, index: int) -> dict[str, Any]:
             )
         ),
         "invoices": draw(st.lists(invoice(), max_size=3)),
+        "loose": draw(
+            st.lists(st.tuples(any_day, cents, st.one_of(st.none(), st.integers(0, 40))), max_size=2)
+        ),
+        "ledger": draw(
+            st.lists(
+                st.tuples(any_day, st.sampled_from(["invoice", "payment", "refund", "write_off"]), cents),
+                max_size=3,
+            )
+        ),
+        "charges": draw(
+            st.lists(
+                st.tuples(
+                    any_day,
+                    st.sampled_from(["recurring", "one_off", "carrier", "credit"]),
+                    st.one_of(cents, st.just(Decimal(0))),
+                    st.sampled_from(["", "activation", "renewal"]),
+                ),
+                max_size=2,
+            )
+        ),
+        "calls": draw(
+            st.lists(
+                st.tuples(
+                    st.integers(0, 2),
+                    st.dates(FIRST, LAST),
+                    st.sampled_from(["0", "0.10", "2.50"]),
+                    st.sampled_from(["0.05", "3.00"]),
+                ),
+                max_size=3,
+            )
+        ),
         "attempts": draw(
             st.lists(
                 st.tuples(
@@ -167,6 +209,7 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
                 "code",
                 "client_type",
                 "segment",
+                "postcode",
                 "campaign",
                 "currency",
                 "status",
@@ -179,7 +222,9 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
         )
         done.customers[c["code"]] = row
         for day, status in c["events"].items():
-            CustomerEvent.objects.create(reseller=reseller, customer=row, date=day, status=status)
+            CustomerEvent.objects.create(
+                reseller=reseller, customer=row, date=day, status=status, reason=reason_of(day, status)
+            )
         for name, kind, (start, end) in c["numbers"]:
             number = Number.objects.create(reseller=reseller, number=name, type=kind)
             NumberAssignment.objects.create(
@@ -199,6 +244,8 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
             )
         for index, bill in enumerate(c["invoices"]):
             _bill(reseller, row, f"{c['code']}-{index}", bill, types)
+        _money(reseller, row, c)
+        _calls(reseller, row, c)
         for day, outcome, method, amount, presentation in c["attempts"]:
             PaymentAttempt.objects.create(
                 reseller=reseller,
@@ -207,6 +254,7 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
                 presentation=presentation,
                 submitted_date=day,
                 outcome=outcome,
+                reason_code=str(presentation) if outcome == "failed" else "",
                 outcome_date=None if outcome == "pending" else day,
                 amount=amount,
                 currency=c["currency"],
@@ -226,13 +274,79 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
 def _type(reseller: Reseller, code: str) -> FeatureType:
     interval, kind, currency, before, after = CATALOGUE[code]
     made = FeatureType.objects.create(
-        reseller=reseller, code=code, name=code, interval=interval, kind=kind, currency=currency
-    )
-    FeaturePrice.objects.create(
-        reseller=reseller, feature_type=made, price=before, valid_from=date(2020, 1, 1), valid_to=PRICE_CHANGE
-    )
-    FeaturePrice.objects.create(reseller=reseller, feature_type=made, price=after, valid_from=PRICE_CHANGE)
+        reseller=reseller, code=code, name=code, interval=interval, kind=kind, currency=currency,
+        ladder=MORE[code][1], level=MORE[code][2],
+    )  # fmt: skip
+    prices = ((before, date(2020, 1, 1), PRICE_CHANGE), (after, PRICE_CHANGE, None))
+    for price, start, end in prices:
+        FeaturePrice.objects.create(
+            reseller=reseller,
+            feature_type=made,
+            price=price,
+            cost=MORE[code][0],
+            valid_from=start,
+            valid_to=end,
+        )
     return made
+
+
+def reason_of(day: date, status: str) -> str:
+    """Return why a customer left: the price on even days, unsaid on others."""
+    return "price" if status == "ceased" and day.day % 2 == 0 else ""
+
+
+def reversed_on(day: date, wait: int | None) -> date | None:
+    """Return the day a loose payment was taken back."""
+    return None if wait is None else day + timedelta(days=wait)
+
+
+def _money(reseller: Reseller, customer: Customer, c: dict[str, Any]) -> None:
+    """Write payments on account, ledger entries and charges."""
+    for day, amount, wait in c["loose"]:
+        Payment.objects.create(
+            reseller=reseller, customer=customer, method="card", received_date=day, amount=amount,
+            currency=c["currency"], reversed_date=reversed_on(day, wait),
+        )  # fmt: skip
+    for index, (day, kind, amount) in enumerate(c["ledger"]):
+        LedgerEntry.objects.create(
+            reseller=reseller, customer=customer, date=day, kind=kind, currency=c["currency"],
+            amount=amount if kind in ("invoice", "refund") else -amount, source_key=f"{c['code']}-{index}",
+        )  # fmt: skip
+    for index, (day, kind, amount, what) in enumerate(c["charges"]):
+        Charge.objects.create(
+            reseller=reseller, customer=customer, kind=kind, description=kind, amount=amount,
+            service_start=day, service_end=day, bill_date=day, currency=c["currency"],
+            source_key=f"{c['code']}-{index}", is_activation=what == "activation",
+            is_renewal=what == "renewal",
+        )  # fmt: skip
+
+
+def _calls(reseller: Reseller, customer: Customer, c: dict[str, Any]) -> None:
+    """Write calls at noon: of a number of the customer when it has that many, else of no number."""
+    numbers = list(
+        Number.objects.filter(reseller=reseller, number__startswith=f"N{c['code'][1:]}-").order_by("pk")
+    )
+    with connection.cursor() as cursor:
+        for index, (place, day, retail, cost) in enumerate(c["calls"]):
+            cursor.execute("SELECT make_call_partition(%s)", [day])
+            cursor.execute(
+                "INSERT INTO billing_call (reseller_id, started_at, carrier_id, file_id, batch_id, dedupe_key,"
+                " customer_id, number_id, line, duration, billed_seconds, service, state, billed_party, call_class,"
+                " currency, cost_currency, retail, cost) VALUES (%s, %s, 1, 1, 1, %s, %s, %s, 1, 60, 60, 'voice',"
+                " %s, 'x', 'Mobile', %s, %s, %s, %s)",
+                [
+                    reseller.pk,
+                    datetime(day.year, day.month, day.day, 12, tzinfo=UTC),
+                    customer.pk * 10 + index,
+                    customer.pk,
+                    numbers[place].pk if place < len(numbers) else None,
+                    "zero" if retail == "0" else "rated",
+                    "" if retail == "0" else c["currency"],
+                    c["currency"],
+                    Decimal(retail),
+                    Decimal(cost),
+                ],
+            )
 
 
 def shares(bill: dict[str, Any]) -> list[tuple[date, date | None, Decimal]]:
