@@ -10,6 +10,7 @@ from django.db.models import F, OuterRef, QuerySet, Subquery
 from billing.importing.tables.kind import Row, Work, last_days
 from billing.importing.tables.staging import upsert
 from billing.models import Customer, CustomerEvent, Feature, NumberAssignment
+from billing.models.continued import take_back_after
 
 _STATUS = Customer.Status
 _DATES = (
@@ -147,8 +148,26 @@ def end_services(customers: Iterable[int]) -> None:
         NumberAssignment.objects.filter(customer_id__in=wanted),
         Feature.objects.filter(customer_id__in=wanted),
     )
+    _take_back_changes(wanted, last)
     for held in services:
         left = held.filter(end_date=None).annotate(
             last_status=Subquery(last.values("status")[:1]), left_on=day
         )
         left.filter(last_status=_STATUS.CEASED, start_date__lt=F("left_on")).update(end_date=day)
+
+
+def _take_back_changes(customers: set[int], last: QuerySet[CustomerEvent]) -> None:
+    """Take back changes of features dated on or after the day their customer left, and end what they continued."""
+    rows = Feature.objects.filter(customer_id__in=customers).annotate(
+        last_status=Subquery(last.values("status")[:1]), left_on=Subquery(last.values("date")[:1])
+    )
+    rows = rows.filter(
+        last_status=_STATUS.CEASED, start_date__lt=F("left_on"), continued_by__start_date__gte=F("left_on")
+    )
+    kept: dict[int, dict[int, date]] = defaultdict(dict)
+    for feature in rows:
+        kept[feature.reseller_id][feature.pk] = feature.left_on
+    for reseller_id, ends in kept.items():
+        take_back_after(reseller_id, list(ends))
+        features = [Feature(pk=pk, end_date=left_on) for pk, left_on in ends.items()]
+        Feature.objects.bulk_update(features, ["end_date"], batch_size=1000)

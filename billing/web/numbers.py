@@ -20,6 +20,7 @@ from billing.models import (
     Supply,
     Tariff,
 )
+from billing.web.charges import waiting_panel
 from billing.web.editing import BookForm, RecordForm, find, list_actions
 from billing.web.lookups import FEATURES, TARIFFS, TariffField, current_on, feature_rows, tariff_rows
 from resellerkpi.core.access import Capability
@@ -126,11 +127,17 @@ class NumberPage(DetailPage):
         return {"back": ("Numbers", reverse("number-list")), "purpose": self.object.description}
 
     def actions(self) -> Sequence[Action]:
-        """Offer the changes by hand."""
+        """Offer the changes by hand, and charging whoever has it."""
+        pk, actions = self.object.pk, list[Action]()
+        if self.scope.can(Capability.BILL):
+            held = NumberAssignment.objects.filter(current_on(self.today), number=self.object)
+            for customer in held.values_list("customer", flat=True)[:1]:
+                address = f"{reverse('customer-charge', args=[customer])}?number={pk}"
+                actions.append(Action("Charge or credit", address))
         if not self.scope.can(Capability.EDIT_BOOK):
-            return ()
-        pk = self.object.pk
+            return actions
         return (
+            *actions,
             Action("Change details", reverse("number-edit", args=[pk])),
             Action("End its use", reverse("number-end", args=[pk])),
             Action("Give to a customer", reverse("number-assign", args=[pk]), primary=True),
@@ -154,6 +161,7 @@ class NumberPage(DetailPage):
             *panels,
             self.features(),
             self.tariffs(),
+            *([waiting_panel(self.scope, number=self.object)] if self.scope.can(MONEY) else []),
             self.calls(),
         ]
 

@@ -1,11 +1,19 @@
 """Dated changes of a feature: the row that continues another, and what the next bill carries for it."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from billing.book_features import change_feature
+from billing.charging.prorate import Interval, Service, periods
 from billing.charging.recurring import generate_charges
 from billing.models import Charge, Customer, Feature
 from resellerkpi.core.models import Reseller
@@ -14,6 +22,7 @@ from tests.billing.money import D, day, make_customer, make_house
 from tests.billing.test_charging import charges, end, have, make_type
 
 pytestmark = pytest.mark.django_db
+_houses = count(1)
 
 
 @pytest.fixture
@@ -133,3 +142,54 @@ def test_another_rhythm_begins_anew(house: Reseller, ann: Customer) -> None:
     have(ann, yearly, "2026-01-16", continues=old)
     generate_charges(house, until=day("2026-01-31"))
     assert [row[3] for row in charges()] == [D("15.00"), D("350.00")]
+
+
+steps = st.lists(
+    st.tuples(st.integers(1, 100), st.integers(0, 9_999), st.integers(1, 3), st.integers(0, 90)), max_size=5
+)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps, st.integers(1, 31), st.integers(0, 9_999), st.sampled_from(["advance", "arrears"]))
+def test_whatever_changes_when_each_day_is_paid_once_at_its_price(
+    db: None, history: list[tuple[int, int, int, int]], billing_day: int, pence: int, timing: str
+) -> None:
+    """Each charge is rounded by itself, so the sum is within half a penny per charge of the exact one."""
+    house = make_house(f"w{next(_houses)}")
+    with enter(Scope.of(house.pk)):
+        start, until = date(2026, 1, 10), date(2026, 5, 31)
+        kind = make_type(house, price=str(D(pence) / 100), timing=timing)
+        ann = make_customer(house, "ANN", billing_day=billing_day)
+        have(ann, kind, str(start))
+        wanted: dict[date, Decimal] = defaultdict(lambda: D(pence) / 100)
+        for after, price, quantity, generated in history:
+            on = start + timedelta(after)
+            running = Feature.objects.filter(start_date__lt=on).exclude(end_date__lte=on).first()
+            if running is None or (running.price, running.quantity) == (D(price) / 100, quantity):
+                continue
+            end_of = running.end_date or date.max
+            change_feature(running, on=on, price=D(price) / 100, quantity=quantity)
+            for n in range(300):
+                if on <= start + timedelta(n) < end_of:
+                    wanted[start + timedelta(n)] = D(price) / 100 * quantity
+            generate_charges(house, until=start + timedelta(generated))
+        generate_charges(house, until=until)
+        made = list(Charge.objects.exclude(kind="one_off"))
+        exact, days = Fraction(0), Counter[date]()
+        for charge in made:
+            sign = -1 if charge.kind == "credit" else 1
+            for n in range((charge.service_end - charge.service_start).days):
+                days[charge.service_start + timedelta(n)] += sign
+        assert set(days.values()) <= {0, 1}
+        paid = [day for day, times in days.items() if times]
+        assert sorted(paid) == [start + timedelta(n) for n in range(len(paid))]
+        exact = sum((Fraction(wanted[day]) / length_of(day, start, billing_day) for day in paid), Fraction(0))
+        assert abs(sum((Fraction(c.amount) for c in made), Fraction(0)) - exact) <= Fraction(len(made), 200)
+        assert generate_charges(house, until=until) == 0
+
+
+def length_of(day: date, start: date, billing_day: int) -> int:
+    """Return the days of the charged period that holds a day, by the months the first boundary gives."""
+    service = Service(start, None, Interval.MONTH, billing_day)
+    part = next(part for part in periods(service, until=day) if part.end > day)
+    return (part.period_end - part.period_start).days

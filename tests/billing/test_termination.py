@@ -10,7 +10,8 @@ import pytest
 from billing.book import change_status
 from billing.book_features import change_feature, end_feature, ending_costs, reopen_feature, start_feature
 from billing.charging.recurring import generate_charges
-from billing.models import Charge, Customer, Feature, Invoice, InvoiceLine
+from billing.importing.statuses import end_services
+from billing.models import Charge, Customer, CustomerEvent, Feature, Invoice, InvoiceLine
 from resellerkpi.core.models import AuditEvent, Reseller
 from resellerkpi.core.scope import Scope, enter
 from tests.billing.money import D, day, make_customer, make_house
@@ -176,3 +177,17 @@ def test_what_is_charged_once_costs_nothing_to_end(house: Reseller, ann: Custome
     end_feature(feature=begin(ann, interval="once"), on=day("2026-11-20"))
     generate_charges(house, until=day("2026-12-01"))
     assert terminations() == []
+
+
+def test_a_customer_that_an_import_ends_has_its_changes_to_come_taken_back(
+    house: Reseller, ann: Customer
+) -> None:
+    change_feature(begin(ann), on=day("2026-12-01"), price=D(62))
+    CustomerEvent.objects.create(reseller=house, customer=ann, date=day("2026-11-20"), status="ceased")
+    end_services([ann.pk])
+    assert Feature.objects.values_list("start_date", "end_date").get() == (
+        day("2026-01-15"),
+        day("2026-11-20"),
+    )
+    generate_charges(house, until=day("2026-12-01"))
+    assert terminations() == [("one_off", D("45.09"))]

@@ -1,6 +1,7 @@
 """Import of features: what customers have from the catalogue, over dates."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from billing.importing.statuses import end_services
@@ -22,8 +23,9 @@ def check(rows: list[Row], work: Work) -> None:
     for row in rows:
         if row["feature_type"] in per_number and row["number"] is None:
             work.refuse(row, "number", "This feature is sold for each number: name the number.")
-        feature = by_reference.get((row["customer_id"], row["reference"])) if row["reference"] else None
-        feature = feature or by_key.get(_key(row))
+        feature = by_key.get(_key(row))
+        if feature is None and row["reference"]:
+            feature = by_reference.get((row["customer_id"], row["reference"]))
         row["feature"] = feature
         if feature is not None:
             _check_known(row, feature, work)
@@ -72,7 +74,8 @@ def _check_known(row: Row, feature: Feature, work: Work) -> None:
 def load(rows: list[Row], work: Work) -> Counts:
     """Add new features and write the ends that open ones have got."""
     fresh = [row for row in rows if row["feature"] is None]
-    made = Feature.objects.bulk_create([_feature(row, work) for row in fresh], batch_size=2000)
+    percents = dict(FeatureType.objects.values_list("pk", "termination_percent"))
+    made = Feature.objects.bulk_create([_feature(row, work, percents) for row in fresh], batch_size=2000)
     types = dict(FeatureType.objects.exclude(carrier=None).values_list("pk", "carrier_id"))
     Supply.objects.bulk_create(
         [
@@ -94,7 +97,7 @@ def load(rows: list[Row], work: Work) -> Counts:
     return Counts(new=len(made), changed=len(changed), unchanged=len(rows) - len(made) - len(changed))
 
 
-def _feature(row: Row, work: Work) -> Feature:
+def _feature(row: Row, work: Work, percents: dict[int, Decimal]) -> Feature:
     given = {name: row[name] for name in (*_FIXED, *_OTHERS, "end_date") if row[name] is not None}
     return Feature(
         reseller=work.reseller,
@@ -102,6 +105,7 @@ def _feature(row: Row, work: Work) -> Feature:
         feature_type_id=row["feature_type_id"],
         number_id=row["number_id"],
         start_date=row["start_date"],
+        termination_percent=percents[row["feature_type_id"]] if row["minimum_term_end"] else Decimal(0),
         **given,
     )
 
@@ -139,7 +143,8 @@ KIND = Kind(
         Field(name="cost", parse=exact(6), example="", help="Instead of the catalogue's cost."),
         Field(name="discount_percent", parse=exact(2, digits=5, least=0, most=100), label="Discount %",
               aliases=("discount",), example=""),
-        Field(name="minimum_term_end", parse=day, example=""),
+        Field(name="minimum_term_end", parse=day, example="",
+              help="The first day on which it may end free of an early-termination charge."),
         Field(name="not_charged", parse=flag, example="no", help="Given free of charge on purpose."),
         Field(name="reference", parse=text(80), aliases=("id", "order"), example="ORD-1001",
               help="Your reference; tells equal features of a customer apart."),
