@@ -203,7 +203,7 @@ class _Work:
             tables = ("usagefact", "callingfact")
             facts += rebuild(self.reseller_id, days, self.options, customers=self.plan.refiled, tables=tables)
         rows = _mend(self.reseller_id, sums, before, compute(sums, asked, dimensions))
-        others = [k for k in _made() if not _adds_up(k) and any(p.source.of_customers for p in k.parts())]
+        others = [k for k in _made() if not _adds_up(k) and not _is_apart(k)]
         self.months += len(months)
         return facts, rows + self._write(others, months)
 
@@ -231,13 +231,18 @@ def _made() -> list[Kpi]:
 
 def _adds_up(kpi: Kpi) -> bool:
     """Say whether a change of one customer is a difference in the KPI's parts: no other row can move with it."""
-    if kpi.shape.measure or not all(p.source.of_customers and p.source.adds_up for p in kpi.parts()):
+    if kpi.shape.measure or not all(p.source.is_difference for p in kpi.parts()):
         return False
     for dimension in ("", *kpi.by):
         parts = sides(kpi, dimension)
         if len(parts) == 2 and not (alike(parts) and (not dimension or parts[1].source.column(dimension))):
             return False
     return True
+
+
+def _is_apart(kpi: Kpi) -> bool:
+    """Say whether nothing of the KPI follows from customers: observations, and calls whosever they are."""
+    return all(p.source.metric or p.source.tables == ("trafficfact",) for p in kpi.parts())
 
 
 def _reads_calls(kpi: Kpi) -> bool:

@@ -5,6 +5,7 @@ The SQL of a source may use `days` (month, day, past, asked), `account`, its fac
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ CUSTOMER_DIMENSIONS = {
     "region": "c.region",
 }
 BOOK = ("status", "dealer", "client_type", "segment", "region")
+#: Tables of billing whose changes make everything anew: rows that join only these follow from facts.
+CATALOGUE = {"featuretype", "carrier", "customer"}
 #: Months that reach back to the beginning of any book.
 ALWAYS = 120
 
@@ -50,6 +53,13 @@ class Source:
         if dimension in self.own:
             return self.own[dimension]
         return CUSTOMER_DIMENSIONS.get(dimension) if self.of_customers else None
+
+    @property
+    def is_difference(self) -> bool:
+        """Whether what a customer gave before can still be read: its rows are of facts, and each is its own."""
+        return (
+            self.adds_up and self.of_customers and set(re.findall(r"billing_(\w+)", self.rows)) <= CATALOGUE
+        )
 
     def fingerprint(self) -> str:
         """Return a hash of the SQL behind the rows."""
