@@ -1,12 +1,15 @@
 """Rises of prices: what they come to, against a naive reading of each feature; applied once; taken back."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from io import StringIO
 from itertools import count
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
@@ -286,3 +289,23 @@ def monthly(code: str, months: int) -> Decimal:
         customer__code=code, service_end__gt=ON, amount__gte=0, kind="recurring"
     ).latest("pk")
     return (charge.unit_price * charge.quantity / months).quantize(D("0.000001"), ROUND_HALF_UP)
+
+
+def test_the_command_plans_and_with_apply_does_it_once(house: Reseller, ann: Customer) -> None:
+    have(ann, make_type(house), "2026-01-01")
+    Observation.objects.create(reseller=house, metric="cpi", date=day("2026-01-01"), value=D("3.4"))
+
+    def asked(*more: str) -> dict[str, Any]:
+        out = StringIO()
+        call_command("uplift", "April", "--reseller", house.code, "--on", "2026-04-01", "--index", "cpi",
+                     "--percent", "3.9", *more, stdout=out)  # fmt: skip
+        return dict(json.loads(out.getvalue()))
+
+    plan = {"name": "April", "percent": "7.3", "notice_by": "2026-03-02", "features": 1,
+            "more_a_month": {"GBP": "2.26"}}  # fmt: skip
+    assert asked() == {**plan, "applied": False}
+    assert not PriceUplift.objects.exists()
+    assert [asked("--apply")["applied"] for _ in range(2)] == [True, True]
+    assert FeaturePrice.objects.count() == 2
+    with pytest.raises(CommandError, match="There is no figure of RPI yet"):
+        call_command("uplift", "May", "--reseller", house.code, "--on", "2026-05-01", "--index", "rpi")

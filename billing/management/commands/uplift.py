@@ -16,6 +16,7 @@ from billing.models import PriceUplift
 from resellerkpi.core.access import Role
 from resellerkpi.core.command import JsonCommand
 from resellerkpi.core.models import Reseller
+from resellerkpi.core.money import round_half_up
 from resellerkpi.core.scope import Scope, enter
 
 
@@ -74,11 +75,13 @@ class Command(JsonCommand):
             more[row["currency"]] = more.get(row["currency"], Decimal(0)) + Decimal(row["difference"])
         return {
             "name": uplift.name,
-            "percent": str(uplift.percent),
+            "percent": f"{uplift.percent.normalize():f}",
             "notice_by": notice_by(uplift).isoformat(),
             "applied": uplift.applied_at is not None,
             "features": sum(row["features"] for row in sums),
-            "more_a_month": {currency: str(amount) for currency, amount in sorted(more.items())},
+            "more_a_month": {
+                currency: str(round_half_up(amount, 2)) for currency, amount in sorted(more.items())
+            },
         }
 
     def draft(self, reseller: Reseller, options: dict[str, Any]) -> PriceUplift:
