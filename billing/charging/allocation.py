@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from billing.charging.allocation_sql import ALLOCATE, CANDIDATES
+from billing.charging.allocation_sql import ALLOCATE, CANDIDATES, CLEAR, PREPARE
+from billing.charging.joins import joined_by_hash
 from billing.models import CarrierCharge
 from billing.models.locks import hold_money
 from billing.phones import to_e164
@@ -80,9 +81,12 @@ def allocate_charges(reseller: Reseller) -> Allocated:
         "several": SEVERAL,
         "changed_hands": CHANGED_HANDS,
     }
-    with connection.cursor() as cursor:
+    with joined_by_hash() as cursor:
+        for statement in PREPARE:
+            cursor.execute(statement, values)
         cursor.execute(ALLOCATE, values)
         states = [allocated for (allocated,) in cursor.fetchall()]
+        cursor.execute(CLEAR)
     done = Allocated(sum(states), len(states) - sum(states))
     record("carrier_charges.allocated", "By reference", allocated=done.allocated, open=done.open)
     return done

@@ -11,8 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from django.db import connection
-
+from billing.charging.joins import joined_by_hash
 from resellerkpi.core.models import Reseller
 
 
@@ -34,7 +33,7 @@ class CarrierCost(NamedTuple):
 
 
 _COSTS = """
-WITH part AS (
+WITH part AS MATERIALIZED (
     SELECT charge.id, charge.customer_id, charge.number_id, charge.feature_id, invoice.carrier_id, charge.kind,
         invoice.currency, charge.charge_id, charge.service_start, charge.service_end,
         charge.amount * (least(charge.service_end, %(end)s) - greatest(charge.service_start, %(start)s))
@@ -43,21 +42,29 @@ WITH part AS (
     JOIN billing_carrierinvoice invoice ON invoice.id = charge.invoice_id AND invoice.reseller_id = %(reseller)s
     WHERE charge.reseller_id = %(reseller)s AND charge.state = 'allocated'
         AND charge.service_start < %(end)s AND charge.service_end > %(start)s
-), own AS (
-    SELECT DISTINCT part.id
-    FROM part
-    JOIN billing_feature feature ON feature.reseller_id = %(reseller)s
+), carrying AS (
+    SELECT part.id, feature.id AS feature_id, feature.feature_type_id, feature.cost
+    FROM part JOIN billing_feature feature ON feature.id = part.feature_id AND feature.reseller_id = %(reseller)s
         AND feature.start_date < part.service_end
         AND (feature.end_date IS NULL OR feature.end_date > part.service_start)
-        AND (feature.id = part.feature_id OR (part.feature_id IS NULL AND feature.number_id = part.number_id))
-    JOIN billing_featuretype type ON type.id = feature.feature_type_id
-    WHERE part.kind IN ('rental', 'credit') AND NOT feature.not_charged AND type.interval <> 'once'
-        AND (feature.id = part.feature_id OR type.kind = 'line')
-        AND (feature.cost > 0 OR (feature.cost IS NULL AND EXISTS (
-            SELECT FROM billing_featureprice price
-            WHERE price.reseller_id = %(reseller)s AND price.feature_type_id = feature.feature_type_id
-                AND price.cost > 0 AND price.valid_from < part.service_end
-                AND (price.valid_to IS NULL OR price.valid_to > part.service_start))))
+    WHERE part.kind IN ('rental', 'credit') AND NOT feature.not_charged
+    UNION ALL
+    SELECT part.id, feature.id, feature.feature_type_id, feature.cost
+    FROM part JOIN billing_feature feature ON feature.number_id = part.number_id
+        AND feature.reseller_id = %(reseller)s AND feature.start_date < part.service_end
+        AND (feature.end_date IS NULL OR feature.end_date > part.service_start)
+    JOIN billing_featuretype type ON type.id = feature.feature_type_id AND type.kind = 'line'
+    WHERE part.kind IN ('rental', 'credit') AND part.feature_id IS NULL AND NOT feature.not_charged
+), own AS (
+    SELECT DISTINCT part.id
+    FROM carrying
+    JOIN part ON part.id = carrying.id
+    JOIN billing_featuretype type ON type.id = carrying.feature_type_id AND type.interval <> 'once'
+    LEFT JOIN billing_featureprice price ON carrying.cost IS NULL AND price.reseller_id = %(reseller)s
+        AND price.feature_type_id = carrying.feature_type_id AND price.cost > 0
+        AND price.valid_from < part.service_end
+        AND (price.valid_to IS NULL OR price.valid_to > part.service_start)
+    WHERE carrying.cost > 0 OR price.id IS NOT NULL
 )
 SELECT part.customer_id, part.number_id, part.feature_id, part.carrier_id, part.kind, part.currency, sum(part.cost),
     coalesce(sum(part.cost) FILTER (
@@ -70,6 +77,7 @@ ORDER BY 1, 2, 3, 4, 5, 6
 
 def carrier_costs(reseller: Reseller, start: date, end: date) -> Iterator[CarrierCost]:
     """Yield what each service cost by carriers' bills from a day to before another."""
-    with connection.cursor() as cursor:
+    with joined_by_hash() as cursor:
         cursor.execute(_COSTS, {"reseller": reseller.pk, "start": start, "end": end})
-        yield from (CarrierCost(*row) for row in cursor.fetchall())
+        rows = cursor.fetchall()
+    yield from (CarrierCost(*row) for row in rows)

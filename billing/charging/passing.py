@@ -11,8 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db import connection
-
+from billing.charging.joins import joined_by_hash
 from billing.charging.store import Draft, store
 from billing.models import CarrierCharge, Charge, ChargeKind, FeaturePrice, FeatureType
 from billing.models.exchange import Quote, quotes
@@ -83,7 +82,7 @@ def pass_on(reseller: Reseller, ids: Sequence[int], terms: Terms) -> Passed:
     found = proposals(ids, terms)
     drafts = [_draft(proposal) for proposal in found if proposal.passes]
     store(reseller.pk, drafts)
-    with connection.cursor() as cursor:
+    with joined_by_hash() as cursor:
         cursor.execute(_LINK, [reseller.pk, reseller.pk, [p.row.pk for p in found if p.passes]])
         passed = cursor.rowcount
     if passed:
