@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 
 from billing.results import read_result
@@ -82,11 +82,11 @@ class FrozenPage(Page):
 
     def columns(self) -> Sequence[Column]:
         """Return the columns of the rows."""
-        raise NotImplementedError
+        raise ImproperlyConfigured(f"{type(self).__name__} does not say which columns it has.")
 
     def rows(self) -> list[Row]:
         """Return the rows before filters."""
-        raise NotImplementedError
+        raise ImproperlyConfigured(f"{type(self).__name__} does not say which rows it shows.")
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the result, only its table when HTMX asks, or export it."""

@@ -84,7 +84,7 @@ class WhatIfResult(FrozenPage):
             *(() if self.by_destination else (Code(name="code", label="Account", hidden=True),)),
             Code(name="currency"),
             Int(name="calls", total=SUM),
-            Minutes(name="seconds", label="Duration", total=SUM),
+            Minutes(name="seconds", label="Duration", total=SUM, hidden=True),
             Money(name="old_retail", label="Retail", total=SUM, group="As it was", needs=MONEY),
             Money(name="old_cost", label="Cost", total=SUM, group="As it was", needs=WHOLESALE),
             Money(name="old_margin", label="Margin", total=SUM, group="As it was", needs=MARGIN),
@@ -93,8 +93,8 @@ class WhatIfResult(FrozenPage):
             Money(name="new_margin", label="Margin", total=SUM, group="As it would be", needs=MARGIN),
             Percent(name="new_share", label="Margin %", parts=("new_margin", "new_retail"), sortable=True,
                     group="As it would be", needs=MARGIN),
+            Text(name="flag", label="Floor", group="As it would be", needs=MARGIN),
             Money(name="difference", label=difference, total=SUM, needs=WHOLESALE if buying else MONEY),
-            Text(name="flag", label="Margin floor", needs=MARGIN),
         )  # fmt: skip
 
     @property
