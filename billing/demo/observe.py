@@ -22,6 +22,10 @@ SPEND = {
 }
 
 
+#: The rise of consumer prices on a year before, per cent, by month; retail prices rose a little more.
+CPI = ("3.0", "2.8", "2.6", "3.5", "3.4", "3.6", "3.8", "3.8", "3.8", "3.6", "3.2", "3.4")
+
+
 def store_observations(
     reseller: Reseller, house: House, calendar: Calendar, plans: list[CustomerPlan], seed: int
 ) -> int:
@@ -66,3 +70,5 @@ def _month(
             yield "leads", month, "campaign", campaign, Decimal(leads)
     yield "support_contacts", month, "", "", Decimal(int(scale * random.randint(95, 140)) + 1)
     yield "operating_cost", month, "", "", Decimal(int(scale * random.randint(5200, 6100)) + 400)
+    yield "cpi", month, "", "", Decimal(CPI[month.month - 1])
+    yield "rpi", month, "", "", Decimal(CPI[month.month - 1]) + Decimal("0.7")

@@ -1,12 +1,13 @@
 """Writes the book of a demo reseller by bulk inserts: customers, numbers, features, supplies, mandates."""
 
 from datetime import date
+from typing import Any
 
 from django.db import connection
 
 from billing.demo.catalogue import CARRIERS
 from billing.demo.leaks import Planted, number_cost
-from billing.demo.plan import CustomerPlan
+from billing.demo.plan import CustomerPlan, FeaturePlanned
 from billing.demo.shape import Calendar, House, stream
 from billing.demo.store_catalogue import Catalogue
 from billing.demo.words import DEALERS, TOWNS
@@ -16,6 +17,7 @@ from billing.models import (
     CustomerEvent,
     Dealer,
     Feature,
+    FeatureType,
     Mandate,
     Number,
     NumberAssignment,
@@ -23,6 +25,7 @@ from billing.models import (
     TariffAssignment,
 )
 from resellerkpi.core.models import Reseller
+from resellerkpi.core.periods import add_months
 
 BATCH = 2000
 
@@ -237,12 +240,21 @@ def _features(
                 price=planned.price,
                 discount_percent=planned.discount,
                 not_charged=planned.not_charged,
+                **_term(planned, catalogue.types[planned.code]),
             )
             for customer, plan in pairs
             for planned in plan.features
         ),
         batch_size=BATCH,
     )
+
+
+def _term(planned: FeaturePlanned, kind: FeatureType) -> dict[str, Any]:
+    """Return the term a running feature was sold with; those that ended left when theirs was over."""
+    if planned.end is not None or not kind.minimum_term_months:
+        return {}
+    until = add_months(planned.start, kind.minimum_term_months)
+    return {"minimum_term_end": until, "termination_percent": kind.termination_percent}
 
 
 def set_statuses(reseller: Reseller, day: date) -> None:

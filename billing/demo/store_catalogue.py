@@ -242,6 +242,10 @@ def _rate(tariff: Tariff, destination: Destination, key: str, price: Decimal) ->
     )
 
 
+#: Per cent of the rest of a term that leaving early costs.
+LEAVING_EARLY = 75
+
+
 def _feature_types(reseller: Reseller, carriers: list[Carrier], calendar: Calendar) -> dict[str, FeatureType]:
     types = FeatureType.objects.bulk_create(
         FeatureType(
@@ -254,6 +258,7 @@ def _feature_types(reseller: Reseller, carriers: list[Carrier], calendar: Calend
             timing=plan.timing,
             activation_fee=plan.activation,
             minimum_term_months=plan.term,
+            termination_percent=LEAVING_EARLY if plan.term else 0,
             carrier=carriers[plan.carrier],
             carrier_product=f"{CARRIERS[plan.carrier].reference}-{plan.code}",
             ladder=plan.ladder,
