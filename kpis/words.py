@@ -8,6 +8,8 @@ from babel.numbers import get_currency_symbol
 
 from kpis.compare import Delta
 from kpis.kpi import Kpi, Unit
+from kpis.models import KpiSettings
+from kpis.options import Options
 from kpis.series import Point
 from resellerkpi.core.columns import LOCALE, MINUS, figure
 from resellerkpi.core.money import places, quantise, round_half_up
@@ -55,6 +57,41 @@ DIMENSIONS = {
     "state": "State",
     "error": "Error",
 }
+#: Settings in words: what each is called and what choosing it does.
+SETTINGS = {
+    "churn_base": (
+        "Customer churn is divided by",
+        "Most tools take the start; telephone companies the average.",
+    ),
+    "count_by": ("A customer is", "By group, accounts under one parent (two levels) count once."),
+    "reactivation_window_days": (
+        "A customer that comes back is new after so many days away",
+        "Empty: however long it was away, it is reactivated.",
+    ),
+    "count_in_period": (
+        "Count who joined and left within one month as new and as lost",
+        "Otherwise they stand apart, as joined and left within the month.",
+    ),
+    "nrr_reactivation": ("Net revenue retention includes customers who came back", "Most leave them out."),
+    "quick_ratio_reactivation": ("The quick ratio includes customers who came back", "Most leave them out."),
+    "small_base": ("A base is small under", "Ratios over fewer are marked."),
+    "ageing_basis": ("Debt is aged from", ""),
+    "loss_not_due": ("Loss expected of debt not due, per cent", ""),
+    "loss_30": ("Loss expected of debt 1 to 30 days late, per cent", ""),
+    "loss_60": ("Loss expected of debt 31 to 60 days late, per cent", ""),
+    "loss_90": ("Loss expected of debt 61 to 90 days late, per cent", ""),
+    "loss_more": ("Loss expected of older debt, per cent", ""),
+    "active_months": (
+        "A client is active for so many months after using something paid",
+        "The Active Duration of customer dynamics.",
+    ),
+    "life_cap_months": ("A customer's life is at most so many months", "For values that divide by churn."),
+    "target_take_up": ("Take-up aimed at, per cent", "For the opportunity in features."),
+    "close_after_days": (
+        "A month closes so many days after its end",
+        "Its figures are then kept as they were.",
+    ),
+}
 _DECIMALS = {Unit.COUNT: 0, Unit.PERCENT: 1, Unit.RATIO: 2, Unit.MONTHS: 1, Unit.DAYS: 1}
 _DECIMALS |= {Unit.SECONDS: 0, Unit.POINTS: 1}
 
@@ -96,6 +133,18 @@ def changed(kpi: Kpi, delta: Delta, currency: str = "") -> str:
     amount = sign + short(kpi, delta.change, currency)
     growth = "" if delta.growth is None else f" ({sign}{figure(delta.growth * 100, 1)}{SPACE}%)"
     return amount + growth
+
+
+def setting(options: Options, name: str) -> str:
+    """Return the value of a setting in words."""
+    value = getattr(options, name)
+    named = (KpiSettings.ChurnBase, KpiSettings.CountBy, KpiSettings.AgeingBasis)
+    choices = {choice.value: choice.label for kind in named for choice in kind}
+    if value is None:
+        return "not set"
+    return str(
+        choices.get(value, {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value)
+    )
 
 
 def month(first: date) -> str:

@@ -17,7 +17,7 @@ from kpis.series import Point, roots
 from kpis.web.asked import Query, read_query
 from kpis.web.columns import columns, row, value_column
 from kpis.web.tiles import at_month, change, current, main_line, words
-from kpis.words import DIMENSIONS, month, plain, shown
+from kpis.words import DIMENSIONS, SETTINGS, month, plain, setting, shown
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Line
 from resellerkpi.core.columns import Choice, Code, Text
@@ -195,6 +195,7 @@ def _definition(kpi: Kpi, reader: Reader) -> HtmlPanel:
         ("Kind", f"{kpi.shape.kind}; months add up by: {kpi.rollup.value}"),
         ("Version", str(kpi.version)),
         ("Also known from", kpi.sources),
+        *((SETTINGS[name][0], setting(reader.options, name)) for name in kpi.settings),
     ]
     return HtmlPanel(
         "kpis/_definition.html",

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from kpis.web.backend import BackendAnswer, BackendIndex, OpenApi
 from kpis.web.connect import Connect, RevokeKey
+from kpis.web.counting import Counting
 from kpis.web.detail import KpiCsv, KpiDetail, KpiJson
 from kpis.web.overview import KpiList, Overview
 
@@ -12,6 +13,7 @@ urlpatterns: list[URLPattern] = [
     path("kpis/", KpiList.as_view(), name="kpi-list"),
     path("kpis/connect/", Connect.as_view(), name="kpi-connect"),
     path("kpis/keys/<int:pk>/revoke/", RevokeKey.as_view(), name="key-revoke"),
+    path("kpis/settings/", Counting.as_view(), name="kpi-settings"),
     path("kpis/<slug:slug>/", KpiDetail.as_view(), name="kpi"),
     path("kpis/<slug:slug>.json", KpiJson.as_view(), name="kpi-json"),
     path("kpis/<slug:slug>.csv", KpiCsv.as_view(), name="kpi-csv"),

@@ -56,6 +56,7 @@ SECTIONS: tuple[Section, ...] = (
         (
             Entry("All KPIs", "kpi-list", _C.VIEW_KPIS),
             Entry("Connect other tools", "kpi-connect", _C.VIEW_KPIS),
+            Entry("How KPIs are counted", "kpi-settings", _C.MANAGE),
         ),
     ),
     Section(

@@ -34,6 +34,7 @@ PAGES: dict[str, tuple[C | None, Arguments, int]] = {
     "kpi-json": (C.VIEW_KPIS, lambda w: ["mrr"], 200),
     "kpi-csv": (C.VIEW_KPIS, lambda w: ["mrr"], 200),
     "kpi-connect": (C.VIEW_KPIS, NONE, 200),
+    "kpi-settings": (C.MANAGE, NONE, 200),
     "key-revoke": (C.MANAGE, pk("key"), 405),
     "allowance-list": (C.VIEW_BOOK, NONE, 200),
     "allowance-add": (C.EDIT_BOOK, pk("package"), 200),

@@ -7,8 +7,10 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from kpis.closing import CannotClose, close
 from kpis.facts import months_between
 from kpis.kpi import KPIS, Kpi
+from kpis.options import Options
 from kpis.reading import live
 from kpis.words import plain
 from resellerkpi.core.access import Role
@@ -30,12 +32,18 @@ class Command(JsonCommand):
         parser.add_argument("--reseller", metavar="CODE")
         parser.add_argument("--from", dest="first", metavar="YYYY-MM", help="first month")
         parser.add_argument("--to", dest="last", metavar="YYYY-MM", help="last month (included)")
+        parser.add_argument("--close", metavar="YYYY-MM", help="keep a month's figures as they are now")
         parser.add_argument("--by", default="", metavar="DIM", help="break down by a dimension")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the list or the figures; raise CommandError with a sentence."""
         if options["list"]:
             answer: dict[str, Any] = {"kpis": [_described(k) for k in KPIS]}
+        elif options["close"]:
+            try:
+                answer = _close(options["reseller"] or "", options["close"])
+            except (CannotClose, BadPeriod) as refused:
+                raise CommandError(str(refused)) from None
         else:
             try:
                 answer = self._figures(options)
@@ -63,6 +71,17 @@ class Command(JsonCommand):
             "by": options["by"],
             "kpis": found,
         }
+
+
+def _close(code: str, text: str) -> dict[str, Any]:
+    """Close a month of a reseller by hand."""
+    reseller = Reseller.objects.filter(code=code).first()
+    if reseller is None:
+        raise CommandError(f"There is no reseller “{code}”.")
+    with enter(Scope.of(reseller.pk, role=Role.OWNER, why="command kpi")):
+        month = parse_month(text, reseller.zone).start
+        made = close(reseller, month, Options.of(reseller), now=timezone.now(), by_hand=True)
+        return {"reseller": code, "closed": f"{made.month:%Y-%m}", "completeness": made.completeness}
 
 
 def _grouped(kpis: list[Kpi], reseller: Reseller, months: list[Any], by: str) -> list[dict[str, Any]]:
