@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from billing.bills import bill
 from billing.charging.adjust import add_charge
 from billing.charging.book import Charged, FeatureRow, Price, Terms
-from billing.charging.prorate import Interval, Method, Part, fraction, part_amount
+from billing.charging.prorate import Interval, Method, Part, Service, fraction, part_amount, periods
 from billing.charging.recurring import charges_of
 from billing.invoicing.credit import credit_invoice
 from billing.models import ChargeKind, CreditNote, Invoice, InvoiceLine
@@ -142,3 +142,20 @@ def test_credits_of_any_parts_and_then_the_rest_take_back_exactly_the_invoice(db
         for name in ("net", "vat", "gross"):
             assert sum(getattr(note, name) for note in notes) == getattr(invoice, name)
         assert all(note.net + note.vat == note.gross > 0 for note in notes)
+
+
+@pytest.mark.parametrize("anchor", [1, 28, 30, 31])
+def test_a_whole_month_of_thirty_days_is_one_however_short_the_month(anchor):
+    service = Service(date(2027, 1, anchor), None, Interval.MONTH, anchor)
+    shares = [
+        fraction(part, Interval.MONTH, Method.THIRTY) for part in periods(service, until=date(2027, 6, 30))
+    ]
+    assert set(shares) == {Fraction(1)}
+    assert len(shares) == 6
+
+
+def test_a_part_of_a_long_month_of_thirty_days_is_never_more_than_the_month():
+    service = Service(date(2027, 2, 28), date(2027, 3, 30), Interval.MONTH, 31)
+    (part,) = periods(service, until=date(2027, 6, 30))
+    assert (part.period_start, part.period_end) == (date(2027, 2, 28), date(2027, 3, 31))
+    assert fraction(part, Interval.MONTH, Method.THIRTY) == 1

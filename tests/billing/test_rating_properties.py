@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.rating.bands import standard_bands
+from billing.rating.price import Rates, Terms, price_pieces
 from billing.rating.rate import rate_calls
 from tests.billing.rating_book import book_of, chunk_of, money, rate, tariff
 from tests.billing.test_price import price_all
@@ -113,3 +114,16 @@ def test_a_file_in_parts_is_rated_as_one_and_no_row_is_lost(made, at):
     assert len(whole) == len(made)
     assert set(whole.state) <= {"rated", "zero", "excluded", "error"}
     assert np.all((whole.state == "rated") == (whole.retail != 0))
+
+
+def test_pieces_that_fit_one_by_one_but_not_together_are_exact():
+    seconds = np.full(3, 4_000)
+    whole, _ = price_pieces(
+        answered=True,
+        rates=Rates(per_minute=0),
+        terms=Terms(),
+        piece_call=np.zeros(3, dtype=np.int64),
+        piece_seconds=seconds,
+        piece_rates=Rates(per_minute=np.full(3, 10**15)),
+    )
+    assert whole.amount.tolist() == [3 * 4_000 * 10**15 // 60]
