@@ -34,7 +34,7 @@ class TariffFilters(ScopedFilterSet):
 
     def by_age(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Narrow to tariffs in use, or superseded."""
-        return rows.filter(superseded_on__isnull=value == "now")
+        return rows.filter(tariff_state="current" if value == "now" else "superseded")
 
 
 class TariffList(ListPage):
