@@ -42,6 +42,7 @@ def build_invoices(reseller: Reseller, run: BillingRun, *, customer_id: int | No
     previous = _previous(run)
     values = _values(reseller, run, previous) | {"customer": customer_id}
     with connection.cursor() as cursor:
+        cursor.execute(sql.ROOM)
         for statement in sql.CLEAR:
             cursor.execute(statement)
         cursor.execute(sql.ACCOUNTS, values)

@@ -5,7 +5,9 @@ The sums over calls read no temporary table, so that the database may share them
 
 from billing.models.watermarks import BILLED, JOIN_BILLED
 
-TABLES = ("account", "usage", "factor", "line", "total", "invoice")
+TABLES = ("account", "usage", "factor", "line", "rate", "total", "invoice")
+#: A run adds up as many groups as it makes lines; with too little room the database writes them out and reads them again.
+ROOM = "SET LOCAL work_mem = '128MB'"
 CLEAR = [f"DROP TABLE IF EXISTS run_{name}" for name in TABLES]
 
 #: Customers of the cycle; a regular one's usage is billed exactly to the previous run's watermark.
@@ -47,7 +49,8 @@ WHERE reseller_id = %(reseller)s AND id > %(billed_batch)s
 
 _SUMS = """
 SELECT call.customer_id, call.currency, call.number_id, call.service, call.call_class, call.cost_currency,
-    count(*) AS calls, sum(call.billed_seconds) AS seconds, sum(call.volume) AS volume, sum(call.retail) AS retail,
+    count(*) AS calls, sum(call.billed_seconds) AS seconds,
+    sum(call.volume) FILTER (WHERE call.service = 'data') AS volume, sum(call.retail) AS retail,
     sum(coalesce(call.cost, call.expected_cost)) AS cost, min(call.started_at) AS first_at,
     max(call.started_at) AS last_at
 FROM billing_call call
@@ -95,22 +98,20 @@ SELECT usage.customer_id, usage.currency, 'usage' AS kind, 4 AS rank,
         || CASE WHEN usage.call_class = '' THEN '' ELSE ': ' || usage.call_class END AS description,
     usage.number_id, NULL::bigint AS feature_type_id, NULL::bigint AS charge_id, usage.service, usage.call_class,
     usage.first_day AS service_start, usage.last_day + 1 AS service_end, usage.quantity, usage.calls, usage.seconds,
-    round(usage.retail, usage.places) AS net, account.vat_rate, usage.cost,
+    round(usage.retail, CASE WHEN usage.currency = ANY (%(whole)s) THEN 0 ELSE 2 END) AS net, usage.vat_rate, usage.cost,
     nextval(pg_get_serial_sequence('billing_invoiceline', 'id')) AS line_id
 FROM (
     SELECT used.customer_id, coalesce(nullif(used.currency, ''), account.currency) AS currency, used.number_id,
         used.service, used.call_class, (min(used.first_at) AT TIME ZONE %(zone)s)::date AS first_day,
         (max(used.last_at) AT TIME ZONE %(zone)s)::date AS last_day, sum(used.calls) AS calls,
         sum(used.seconds) AS seconds, sum(used.retail) AS retail, coalesce(sum(used.cost * factor.factor), 0) AS cost,
-        CASE used.service WHEN 'data' THEN sum(used.volume) ELSE sum(used.calls) END AS quantity,
-        CASE WHEN coalesce(nullif(used.currency, ''), account.currency) = ANY (%(whole)s) THEN 0 ELSE 2 END AS places
+        CASE used.service WHEN 'data' THEN sum(used.volume) ELSE sum(used.calls) END AS quantity, account.vat_rate
     FROM run_usage used
     JOIN run_account account USING (customer_id)
     LEFT JOIN run_factor factor ON factor.cost_currency = used.cost_currency
         AND factor.currency = coalesce(nullif(used.currency, ''), account.currency)
-    GROUP BY 1, 2, 3, 4, 5
+    GROUP BY 1, 2, 3, 4, 5, account.vat_rate
 ) usage
-JOIN run_account account USING (customer_id)
 UNION ALL
 SELECT charge.customer_id, charge.currency, charge.kind,
     CASE charge.kind WHEN 'recurring' THEN 0 WHEN 'credit' THEN 1 WHEN 'one_off' THEN 2 ELSE 3 END,
@@ -122,6 +123,15 @@ JOIN run_account account ON account.customer_id = charge.customer_id
 LEFT JOIN billing_feature feature ON feature.id = charge.feature_id
 WHERE charge.reseller_id = %(reseller)s AND charge.invoice_line_id IS NULL AND charge.bill_date <= %(period_end)s
     AND NOT (charge.is_activation AND charge.amount = 0)
+"""
+
+#: One row per customer, currency and VAT rate: VAT is worked out on the sum of the lines.
+RATES = """
+CREATE TEMP TABLE run_rate ON COMMIT DROP AS
+SELECT customer_id, currency, vat_rate, sum(net) AS net, sum(cost) AS cost, sum(abs(net)) AS moved,
+    count(charge_id) AS charges,
+    round(sum(net) * vat_rate / 100, CASE WHEN currency = ANY (%(whole)s) THEN 0 ELSE 2 END) AS vat
+FROM run_line GROUP BY customer_id, currency, vat_rate
 """
 
 #: One row per customer and currency with what it comes to and, if it is not to be billed, why.
@@ -138,13 +148,7 @@ SELECT sums.*, sums.net + sums.vat AS gross,
 FROM (
     SELECT customer_id, currency, sum(net) AS net, sum(vat) AS vat, sum(cost) AS cost, sum(moved) AS moved,
         sum(charges) AS charges
-    FROM (
-        SELECT customer_id, currency, vat_rate, sum(net) AS net, sum(cost) AS cost, sum(abs(net)) AS moved,
-            count(charge_id) AS charges,
-            round(sum(net) * vat_rate / 100, CASE WHEN currency = ANY (%(whole)s) THEN 0 ELSE 2 END) AS vat
-        FROM run_line GROUP BY customer_id, currency, vat_rate
-    ) rates
-    GROUP BY customer_id, currency
+    FROM run_rate GROUP BY customer_id, currency
 ) sums
 JOIN run_account account USING (customer_id)
 """
@@ -196,10 +200,8 @@ LEFT JOIN (
 
 VAT_ROWS = """
 INSERT INTO billing_invoicevat (reseller_id, invoice_id, rate, net, vat)
-SELECT %(reseller)s, invoice.invoice_id, line.vat_rate, sum(line.net),
-    round(sum(line.net) * line.vat_rate / 100, CASE WHEN currency = ANY (%(whole)s) THEN 0 ELSE 2 END)
-FROM run_line line JOIN run_invoice invoice USING (customer_id, currency)
-GROUP BY invoice.invoice_id, currency, line.vat_rate
+SELECT %(reseller)s, invoice.invoice_id, rate.vat_rate, rate.net, rate.vat
+FROM run_rate rate JOIN run_invoice invoice USING (customer_id, currency)
 """
 
 CHARGED = """
@@ -220,6 +222,7 @@ WHERE status IN ('active', 'suspended')
 BUILD = [
     LINES,
     "ANALYZE run_line (customer_id, currency, number_id, charge_id)",
+    RATES,
     TOTALS,
     INVOICE_TABLE,
     INVOICES,

@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from django.db import connection
@@ -13,6 +14,9 @@ from billing.charging.prorate import Interval, Method, Mode, Service
 from billing.models import Feature, FeaturePrice, FeatureType
 
 BEGINNING = date.min
+MODES = {mode.value: mode for mode in Mode}
+METHODS = {method.value: method for method in Method}
+KEPT = 4_096
 
 
 class Price(NamedTuple):
@@ -86,6 +90,12 @@ FIELDS = (
 )
 
 
+@lru_cache(maxsize=KEPT)
+def service_of(start: date, end: date | None, interval: str, anchor_day: int) -> Service:
+    """Return the days and rhythm of a service; many features share them."""
+    return Service(start, end, Interval(interval), anchor_day)
+
+
 @dataclass(slots=True)
 class Terms:
     """A feature with its prices in order and what is charged already.
@@ -116,17 +126,17 @@ class Terms:
     @property
     def service(self) -> Service:
         """The days and rhythm of the service, from its origin on."""
-        return Service(self.origin, self.row.end, Interval(self.row.interval), self.row.anchor_day)
+        return service_of(self.origin, self.row.end, self.row.interval, self.row.anchor_day)
 
     @property
     def mode(self) -> Mode:
         """Charged before or after the period served."""
-        return Mode(self.row.timing)
+        return MODES[self.row.timing]
 
     @property
     def method(self) -> Method:
         """How part periods are charged."""
-        return Method(self.row.prorate)
+        return METHODS[self.row.prorate]
 
 
 def load_terms(reseller_id: int, until: date, *, customer_id: int | None = None) -> list[Terms]:
@@ -138,10 +148,13 @@ def load_terms(reseller_id: int, until: date, *, customer_id: int | None = None)
     found = features.order_by("pk").values_list(*FIELDS)
     rows = {row.id: row for row in (FeatureRow(*row) for row in found.iterator())}
     origins = origins_of(rows)
-    terms = {
-        row.id: Terms(row, own_prices(row, prices[row.type_id]), origins.get(row.id, row.start))
-        for row in rows.values()
-    }
+    known: dict[tuple[object, ...], list[Price]] = {}
+    terms: dict[int, Terms] = {}
+    for row in rows.values():
+        own = (row.type_id, row.price, row.cost, row.discount)
+        if own not in known:
+            known[own] = own_prices(row, prices[row.type_id])
+        terms[row.id] = Terms(row, known[own], origins.get(row.id, row.start))
     _add_charged(reseller_id, terms, customer_id)
     return list(terms.values())
 

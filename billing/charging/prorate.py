@@ -152,10 +152,10 @@ def part_amount(amount: Decimal, share: Fraction, places: int = 2) -> Decimal:
     """Return amount x share, worked out exactly and rounded half-up (away from zero) to the places of the
     currency.
     """
-    exact = Fraction(amount) * share * 10**places
-    twice, denominator = 2 * abs(exact.numerator), exact.denominator
-    rounded = (twice + denominator) // (2 * denominator)
-    return Decimal(rounded if exact >= 0 else -rounded).scaleb(-places)
+    numerator, denominator = amount.as_integer_ratio()
+    numerator, denominator = numerator * share.numerator * 10**places, denominator * share.denominator
+    rounded = (2 * abs(numerator) + denominator) // (2 * denominator)
+    return Decimal(rounded if numerator >= 0 else -rounded).scaleb(-places)
 
 
 _MONTHS = {Interval.MONTH: 1, Interval.QUARTER: 3, Interval.YEAR: 12}

@@ -12,10 +12,12 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
-from billing.charging.book import Charged, Terms, load_terms
+from billing.charging.book import KEPT, Charged, Terms, load_terms
 from billing.charging.coverage import Span, add, overlap, remove
 from billing.charging.prorate import (
+    Interval,
     Method,
     Mode,
     Part,
@@ -62,7 +64,7 @@ def charges_of(terms: Terms, until: date) -> Iterator[Draft]:
         return
     covered = _covered(terms)
     yield from _credits(terms, covered)
-    for whole in periods(_resumed(terms), until=until):
+    for whole in _parts(_resumed(terms.service, terms.settled_to), until):
         if terms.mode is Mode.ARREARS and whole.end > until:
             break
         part = _from_start(terms, whole)
@@ -93,20 +95,26 @@ def _covered(terms: Terms) -> list[Span]:
     return covered
 
 
-def _resumed(terms: Terms) -> Service:
+@lru_cache(maxsize=KEPT)
+def _parts(service: Service, until: date) -> tuple[Part, ...]:
+    return tuple(periods(service, until=until))
+
+
+@lru_cache(maxsize=KEPT)
+def _share(part: Part, interval: str, method: Method) -> Fraction:
+    return fraction(part, Interval(interval), method)
+
+
+@lru_cache(maxsize=KEPT)
+def _resumed(service: Service, settled_to: date | None) -> Service:
     """Return the service, from where it is charged to if that is a boundary: past periods need no new look."""
-    service = terms.service
-    if terms.settled_to is None:
+    if settled_to is None or (service.end is not None and service.end <= settled_to):
         return service
-    later = (
-        Service(terms.settled_to, service.end, service.interval, service.anchor_day)
-        if (service.end is None or service.end > terms.settled_to)
-        else None
-    )
+    later = Service(settled_to, service.end, service.interval, service.anchor_day)
     first = first_boundary(service)
-    months = (terms.settled_to.year - first.year) * 12 + terms.settled_to.month - first.month
+    months = (settled_to.year - first.year) * 12 + settled_to.month - first.month
     in_step = months % {"month": 1, "quarter": 3, "year": 12}[service.interval.value] == 0
-    return later if later and in_step and first_boundary(later) == terms.settled_to else service
+    return later if in_step and first_boundary(later) == settled_to else service
 
 
 def _missing(terms: Terms, part: Part, covered: list[Span]) -> list[Span]:
@@ -128,9 +136,7 @@ def _priced(terms: Terms, part: Part, span: Span) -> Iterator[Draft]:
         if held is None or (terms.method is Method.NONE and not _holds(price.start, price.end, span[0])):
             continue
         days = span if terms.method is Method.NONE else held
-        share = fraction(
-            Part(*days, part.period_start, part.period_end), terms.service.interval, terms.method
-        )
+        share = _share(Part(*days, part.period_start, part.period_end), terms.row.interval, terms.method)
         yield _draft(
             terms,
             days,
@@ -191,7 +197,7 @@ def _draft(
     row = terms.row
     count = Decimal(row.quantity) if quantity is None else quantity
     sign = -1 if is_credit else 1
-    before = sum(c.span == span and c.sign == sign for c in terms.charged)
+    before = sum(c.span == span and c.sign == sign for c in terms.charged) if terms.charged else 0
     return Draft(
         customer_id=row.customer_id,
         feature_id=row.id,

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from billing.models.parties import Customer
 from billing.models.services import Feature, Number
 from resellerkpi.core.fields import Link
-from resellerkpi.core.models import TenantModel, User
+from resellerkpi.core.models import Reseller, TenantModel, User
 
 MONEY: dict[str, Any] = {"max_digits": 18, "decimal_places": 2, "default": 0}
 
@@ -156,15 +156,24 @@ class Invoice(TenantModel):
 
 
 class InvoiceLine(TenantModel):
-    """One line of an invoice; usage lines say how many calls and seconds they stand for."""
+    """One line of an invoice; usage lines say how many calls and seconds they stand for.
 
+    The database does not look up reseller, number and feature type of each line it stores: a run takes them from rows
+    it joins, and what a line names cannot be deleted (a trigger in the database holds it).
+    """
+
+    reseller = models.ForeignKey(
+        Reseller, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
     invoice = Link(Invoice, on_delete=models.CASCADE, related_name="lines")
     position = models.PositiveIntegerField()
     kind = models.CharField(max_length=10, choices=ChargeKind.choices)
     description = models.CharField(max_length=200)
     site = models.CharField(max_length=80, blank=True)
-    number = Link(Number, null=True, on_delete=models.SET_NULL, related_name="+")
-    feature_type = Link("billing.FeatureType", null=True, on_delete=models.SET_NULL, related_name="+")
+    number = Link(Number, null=True, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    feature_type = Link(
+        "billing.FeatureType", null=True, on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
     service = models.CharField(max_length=5, blank=True)
     call_class = models.CharField(max_length=30, blank=True)
     service_start = models.DateField(null=True)

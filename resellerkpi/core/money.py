@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 
 from babel.numbers import get_currency_precision
 
@@ -10,6 +11,7 @@ class CurrencyMismatch(ValueError):
     """Raised when amounts of two currencies are about to be added."""
 
 
+@cache
 def places(currency: str) -> int:
     """Return how many decimal places a currency's minor unit has (2 for GBP, 0 for JPY)."""
     return get_currency_precision(currency.upper())
