@@ -1,16 +1,18 @@
 """The order of the stages from a supplier's file to priced calls: parse, rate, store, draw allowances, count."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from babel.dates import format_date
 from django.db import connection
 from django.db.models import Max, Min
@@ -37,6 +39,8 @@ from resellerkpi.core.models import Reseller, User
 from resellerkpi.core.periods import midnight, month_of
 
 Progress = Callable[[int, int, str], None]
+#: Rated calls, and the same as they go into the staging table.
+Rated: TypeAlias = tuple[pd.DataFrame, pa.Buffer]
 UNREADABLE = "unreadable"
 
 
@@ -98,8 +102,9 @@ def import_cdrs(
     work = _Load(reseller, file, RatingBatch.objects.create(reseller=reseller, kind="import", file=file))
     load.make_stage()
     with _ids(file):
-        for chunk in ahead(read_chunks(path, fmt, carrier, now=now, chunk_rows=chunk_rows)):
-            _load_chunk(work, chunk)
+        chunks = ahead(read_chunks(path, fmt, carrier, now=now, chunk_rows=chunk_rows))
+        for chunk, rated in _priced(work, chunks):
+            _load_chunk(work, chunk, rated)
             if progress is not None:
                 progress(chunk.position, max(size, chunk.position), f"{file.rows:,} rows read")
     return _finish(work, now)
@@ -127,19 +132,42 @@ def _next_id() -> int:
         return int(cursor.fetchone()[0])
 
 
-def _load_chunk(work: _Load, chunk: Chunk) -> None:
-    """Rate and store the events of a chunk and keep the rows that are none."""
+def _priced(work: _Load, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Rated | None]]:
+    """Yield each chunk with its events rated, None when it has none; the next is rated while this one is stored."""
+    with ThreadPoolExecutor(1) as thread:
+        before: tuple[Chunk, Future[Rated | None]] | None = None
+        for chunk in chunks:
+            started = chunk.frame["started_at"].to_numpy()
+            book = _book_for(work, started) if len(started) else None
+            this = (chunk, thread.submit(_rate, chunk.frame, book))
+            if before is not None:
+                yield before[0], before[1].result()
+            before = this
+        if before is not None:
+            yield before[0], before[1].result()
+
+
+def _rate(frame: pd.DataFrame, book: RatingBook | None) -> Rated | None:
+    if book is None:
+        return None
+    rated = rate_calls(frame, book)
+    return rated, load.as_csv(rated)
+
+
+def _load_chunk(work: _Load, chunk: Chunk, priced: Rated | None) -> None:
+    """Store the rated events of a chunk and keep the rows that are none."""
     file, frame = work.file, chunk.frame
     load.keep_unread(file, chunk.rejects)
     file.rejects += len(chunk.rejects)
     file.rows += chunk.rows
     file.heading = file.heading or chunk.heading
-    if frame.empty:
+    if priced is None:
         return
+    rated, content = priced
     started = frame["started_at"].to_numpy()
     load.make_partitions(started, work.months)
-    rated = rate_calls(frame, _book_for(work, started))
-    stored = load.store(rated, file, work.batch)
+    so_far = None if work.first is None or work.last is None else (work.first, work.last)
+    stored = load.store(rated, file, work.batch, content=content, stored=so_far)
     file.duplicates += len(frame) - len(stored)
     if len(stored):
         work.tallies += load.tallies(stored)

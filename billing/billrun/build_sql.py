@@ -6,7 +6,7 @@ The sums over calls read no temporary table, so that the database may share them
 from billing.models.watermarks import BILLED, JOIN_BILLED
 
 TABLES = ("account", "usage", "factor", "line", "rate", "total", "invoice")
-#: A run adds up as many groups as it makes lines; with too little room the database writes them out and reads them again.
+#: A run adds up as many groups as it makes lines; with too little room the database writes them out in between.
 ROOM = "SET LOCAL work_mem = '128MB'"
 CLEAR = [f"DROP TABLE IF EXISTS run_{name}" for name in TABLES]
 
@@ -98,8 +98,8 @@ SELECT usage.customer_id, usage.currency, 'usage' AS kind, 4 AS rank,
         || CASE WHEN usage.call_class = '' THEN '' ELSE ': ' || usage.call_class END AS description,
     usage.number_id, NULL::bigint AS feature_type_id, NULL::bigint AS charge_id, usage.service, usage.call_class,
     usage.first_day AS service_start, usage.last_day + 1 AS service_end, usage.quantity, usage.calls, usage.seconds,
-    round(usage.retail, CASE WHEN usage.currency = ANY (%(whole)s) THEN 0 ELSE 2 END) AS net, usage.vat_rate, usage.cost,
-    nextval(pg_get_serial_sequence('billing_invoiceline', 'id')) AS line_id
+    round(usage.retail, CASE WHEN usage.currency = ANY (%(whole)s) THEN 0 ELSE 2 END) AS net, usage.vat_rate,
+    usage.cost, nextval(pg_get_serial_sequence('billing_invoiceline', 'id')) AS line_id
 FROM (
     SELECT used.customer_id, coalesce(nullif(used.currency, ''), account.currency) AS currency, used.number_id,
         used.service, used.call_class, (min(used.first_at) AT TIME ZONE %(zone)s)::date AS first_day,

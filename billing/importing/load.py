@@ -1,16 +1,17 @@
 """Stores rated calls: COPY into a staging table, INSERT of what is not there yet, and what was there told by line."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from billing.importing.counts import Tally
 from billing.importing.records import Reject
@@ -60,6 +61,9 @@ STAGE = "cdr_stage"
 COPY_BLOCK = 1 << 20
 CONTENT_LOCK = 7307
 WORTH_ANALYSING = 5_000
+WORTH_LOOKING_UP = 1_000
+#: The first and the last second of a number of calls.
+Span: TypeAlias = tuple[int, int]
 
 _TABLE = ", ".join(f"{name} {kind}" for name, kind in STAGED.items())
 
@@ -77,8 +81,12 @@ def _value(name: str) -> str:
 _INSERT = (
     f"INSERT INTO billing_call (reseller_id, carrier_id, file_id, batch_id, {', '.join(STAGED)})"  # noqa: S608 - our names
     f" SELECT %s, %s, %s, %s, {', '.join(map(_value, STAGED))} FROM {STAGE}"
-    " ON CONFLICT (reseller_id, dedupe_key, started_at) DO NOTHING"
 )
+_UNLESS_THERE = " ON CONFLICT (reseller_id, dedupe_key, started_at) DO NOTHING"
+_SOME_THERE = """
+SELECT EXISTS (SELECT FROM unnest(%s::bigint[], %s::bigint[]) AS row (dedupe_key, started_at) JOIN billing_call call
+    ON call.reseller_id = %s AND call.dedupe_key = row.dedupe_key AND call.started_at = to_timestamp(row.started_at))
+"""
 _KEEP_REPEATED = (
     "INSERT INTO billing_cdrreject (reseller_id, file_id, line, outcome, reason, raw)"  # noqa: S608 - our names
     " SELECT %s, %s, stage.line, 'duplicate', left('Already loaded: line ' || call.line || CASE"
@@ -117,31 +125,74 @@ def make_partitions(started: "np.ndarray[Any, np.dtype[np.int64]]", made: set[da
 
 
 def analyse(first: date, last: date, rows: int) -> None:
-    """Give the planner fresh statistics of the months of a load that is worth it (WORTH_ANALYSING rows)."""
+    """Give the planner fresh statistics of the months of a load that is worth it.
+
+    That is WORTH_ANALYSING rows, and enough beside those that the month's statistics know of already.
+    """
     if rows >= WORTH_ANALYSING:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT analyze_calls(%s, %s)", [first, last])
+            cursor.execute("SELECT analyze_calls(%s, %s, %s)", [first, last, rows])
 
 
 def _month(instant: int) -> date:
     return datetime.fromtimestamp(instant, UTC).date().replace(day=1)
 
 
-def store(frame: pd.DataFrame, file: CdrFile, batch: RatingBatch) -> pd.DataFrame:
+def store(
+    frame: pd.DataFrame,
+    file: CdrFile,
+    batch: RatingBatch,
+    *,
+    content: pa.Buffer | None = None,
+    stored: Span | None = None,
+) -> pd.DataFrame:
     """Add rated calls, each at most once for all files of the carrier; return those that are new.
 
-    The lines of those that were there already are kept as duplicates.
+    `content` is the frame as as_csv() writes it, `stored` the first and last start of what this file has stored so
+    far. The lines of calls that were there already are kept as duplicates.
     """
-    reseller, content = file.reseller_id, file.pk
+    reseller, values = file.reseller_id, [file.reseller_id, file.carrier_id, file.pk, batch.pk]
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {STAGE}")
-        _copy(cursor, frame)
-        cursor.execute(_INSERT, [reseller, file.carrier_id, content, batch.pk])
+        _copy(cursor, as_csv(frame) if content is None else content)
+        if not _may_be_there(cursor, frame, file, stored):
+            with suppress(IntegrityError), transaction.atomic():
+                cursor.execute(_INSERT, values)
+                return frame
+        cursor.execute(_INSERT + _UNLESS_THERE, values)
         if cursor.rowcount == len(frame):
             return frame
-        cursor.execute(_KEEP_REPEATED, [reseller, content, content, reseller, content])
+        cursor.execute(_KEEP_REPEATED, [reseller, file.pk, file.pk, reseller, file.pk])
         repeated = [line for (line,) in cursor.fetchall()]
     return frame[~frame["line"].isin(repeated)]
+
+
+def _may_be_there(cursor: Any, frame: pd.DataFrame, file: CdrFile, stored: Span | None) -> bool:
+    """Say whether some of the calls may be stored already or repeat each other.
+
+    A call of this carrier can only be there if it starts when a file of the carrier has calls; a few such calls are
+    looked up, more are not worth it.
+    """
+    keys, starts = frame["dedupe_key"].to_numpy(), frame["started_at"].to_numpy()
+    if bool(frame.duplicated(["dedupe_key", "started_at"]).any()):
+        return True
+    first, last = (datetime.fromtimestamp(int(at), UTC) for at in (starts.min(), starts.max()))
+    files = CdrFile.objects.filter(
+        carrier_id=file.carrier_id, first_call_at__lte=last, last_call_at__gte=first
+    )
+    spans = [
+        (int(begun.timestamp()), int(ended.timestamp()))
+        for begun, ended in files.values_list("first_call_at", "last_call_at")
+        if begun and ended
+    ]
+    doubtful = np.zeros(len(frame), dtype=bool)
+    for begun, ended in [*spans, *([stored] if stored else [])]:
+        doubtful |= (starts >= begun) & (starts <= ended)
+    if doubtful.sum() > WORTH_LOOKING_UP:
+        return True
+    asked = [keys[doubtful].tolist(), starts[doubtful].tolist(), file.reseller_id]
+    cursor.execute(_SOME_THERE, asked)
+    return bool(cursor.fetchone()[0])
 
 
 def tallies(frame: pd.DataFrame) -> list[Tally]:
@@ -169,12 +220,17 @@ def tallies(frame: pd.DataFrame) -> list[Tally]:
     ]
 
 
-def _copy(cursor: Any, frame: pd.DataFrame) -> None:
+def as_csv(frame: pd.DataFrame) -> pa.Buffer:
+    """Write rated calls as the staging table takes them; needs no database."""
     columns = {name: _column(frame, name) for name in STAGED}
     out = pa.BufferOutputStream()
     pacsv.write_csv(pa.table(columns), out, pacsv.WriteOptions(include_header=False))
+    return out.getvalue()
+
+
+def _copy(cursor: Any, content: pa.Buffer) -> None:
     cursor.cursor.copy_expert(
-        f"COPY {STAGE} FROM STDIN WITH (FORMAT csv)", pa.BufferReader(out.getvalue()), size=COPY_BLOCK
+        f"COPY {STAGE} FROM STDIN WITH (FORMAT csv)", pa.BufferReader(content), size=COPY_BLOCK
     )
 
 

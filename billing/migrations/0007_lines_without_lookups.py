@@ -1,4 +1,7 @@
-"""Lines of invoices are stored without looking up reseller, number and feature type; what they name stays."""
+"""Lines of invoices are stored without looking up reseller, number and feature type; what they name stays.
+
+And statistics of calls are only taken where a load has changed a month by much.
+"""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -23,7 +26,29 @@ FOR EACH ROW EXECUTE FUNCTION keep_billed('number_id');
 CREATE TRIGGER keep_billed BEFORE DELETE ON billing_featuretype
 FOR EACH ROW EXECUTE FUNCTION keep_billed('feature_type_id');
 """
+# Only the columns by which calls are found or grouped; a month that grew by less than a fifth keeps its statistics.
+STATISTICS = """
+CREATE FUNCTION analyze_calls(first_day date, last_day date, calls bigint) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $body$
+DECLARE
+    month date := date_trunc('month', first_day)::date;
+    name text;
+    done integer := 0;
+BEGIN
+    WHILE month <= last_day AND done < 120 LOOP
+        name := 'billing_call_' || to_char(month, 'YYYY_MM');
+        IF EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(name) AND reltuples < calls * 5) THEN
+            EXECUTE format('ANALYZE %I (reseller_id, dedupe_key, started_at, customer_id, number_id, rate_id, file_id, '
+                'batch_id, bundle_id, service, direction, state, reason, call_class, currency, cost_currency)', name);
+            done := done + 1;
+        END IF;
+        month := (month + interval '1 month')::date;
+    END LOOP;
+    RETURN done;
+END $body$;
+"""
 UNDO = """
+DROP FUNCTION analyze_calls(date, date, bigint);
 DROP TRIGGER keep_billed ON billing_featuretype;
 DROP TRIGGER keep_billed ON billing_number;
 DROP FUNCTION keep_billed();
@@ -43,7 +68,7 @@ def named(to: str) -> models.Field:
 
 
 class Migration(migrations.Migration):
-    """Three constraints fewer, two triggers more."""
+    """Three constraints fewer, two triggers and a function more."""
 
     dependencies = [("billing", "0006_use_of_allowances"), ("core", "0002_protect")]
     operations = [
@@ -60,5 +85,5 @@ class Migration(migrations.Migration):
                 to="core.reseller",
             ),
         ),
-        migrations.RunSQL(KEEP, UNDO),
+        migrations.RunSQL(KEEP + STATISTICS, UNDO),
     ]
