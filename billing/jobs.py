@@ -10,6 +10,7 @@ from django.utils import timezone
 from billing.billrun.runs import RunRefused, stands_at_least
 from billing.bills import produce, summary
 from billing.charging.uplift import UpliftRefused, apply_uplift
+from billing.importing.months import make_room
 from billing.importing.refused import FileRefused
 from billing.importing.tables.mapping import Mapping
 from billing.importing.uploads import forget, path_of
@@ -88,6 +89,17 @@ def import_usage(
         url = reverse("cdr-file", args=[files.get().pk])
     forget(token)
     return {**result, "url": url}
+
+
+@job("usage.room", cron="20 1 * * *")
+def make_room_for_calls(task: Task) -> dict[str, Any]:
+    """Make the partitions of this month's and the coming months' calls before they are needed; they stay as they are.
+
+    A file that comes for any other month makes its own.
+    """
+    with task.scope():
+        made = make_room(timezone.now().date())
+    return {"made": [f"{month:%Y-%m}" for month in made]}
 
 
 @job("usage.remove")

@@ -73,6 +73,7 @@ JOBS: dict[str, Parameters] = {
     "reports.export": lambda w: {"run": str(w.report.pk), "kind": "xlsx"},
     "reports.mail": mailing,
     "usage.remove": lambda w: {"file_id": w.file.pk},
+    "usage.room": lambda w: {},
     "house.sweep": lambda w: {},
     "reports.forget": lambda w: {},
 }
