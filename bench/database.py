@@ -19,7 +19,9 @@ def fresh() -> None:
         raise SystemExit("The benches empty the database they use, and this one holds a reseller of yours.")
     with connections["owner"].cursor() as cursor:
         cursor.execute("TRUNCATE core_reseller CASCADE")
-        cursor.execute("SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'billing_call'::regclass")
+        cursor.execute(
+            "SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'billing_call'::regclass"
+        )
         for (partition,) in cursor.fetchall():
             cursor.execute(f"DROP TABLE {partition}")
         cursor.execute("VACUUM")
