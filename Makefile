@@ -78,8 +78,9 @@ real: setup ## take real data sets through a scratch database (DATA=DIR, ARGS="-
 	RESELLERKPI_VAR="$(CURDIR)/var/real" RESELLERKPI_FAST_DB=1 $(RUN) sh -ec ' \
 	"$(PY)" manage.py setup_database >&2; exec "$(PY)" manage.py real --data "$$@"' sh "$(DATA)" $(ARGS)
 
-bench: setup-dev ## measure speed and memory, one JSON line each
-	@RESELLERKPI_VAR="$(CURDIR)/var/bench" $(RUN) $(PY) -m bench $(ARGS)
+bench: setup-dev ## measure speed and memory, one JSON line each (ARGS="price supply" for some, BENCH_CALLS=200000 for less)
+	@env -u DATABASE_URL -u DATABASE_OWNER_URL -u REDIS_URL \
+	RESELLERKPI_VAR="$(CURDIR)/var/bench" $(RUN) $(PY) -m bench $(ARGS)
 
 clean: ## remove all run-time data (the demo's too) and caches
 	@if [ -x $(PY) ] && [ -d var ]; then $(LOCAL) clean; fi
