@@ -31,9 +31,11 @@ SELECT %(r)s, 'C' || n, 'Customer ' || n, 'client', '', 'active', '', '{}', '', 
 INSERT INTO billing_number (reseller_id, number, type, description, monthly_cost)
 SELECT %(r)s, '+44113' || lpad(n::text, 7, '0'), 'geographic', '', 0 FROM generate_series(1, %(customers)s * 2) n;
 INSERT INTO billing_numberassignment (reseller_id, number_id, customer_id, site, start_date)
-SELECT %(r)s, number.id, customer.id, '', '2020-01-01' FROM billing_number number JOIN billing_customer customer
-    ON customer.code = 'C' || (right(number.number, 7)::int %% %(customers)s + 1)
-    AND customer.reseller_id = %(r)s WHERE number.reseller_id = %(r)s;
+SELECT %(r)s, number.id, first.customer + (number.id - first.number) %% %(customers)s, '', '2020-01-01'
+FROM billing_number number, (
+    SELECT (SELECT min(id) FROM billing_customer WHERE reseller_id = %(r)s) AS customer,
+        (SELECT min(id) FROM billing_number WHERE reseller_id = %(r)s) AS number
+) first WHERE number.reseller_id = %(r)s;
 """
 #: Lines begin on any day of the month and at fifty prices, so that their first charges differ.
 FEATURES = """
