@@ -15,6 +15,7 @@ from billing.charging.book import Charged, FeatureRow, Price, Terms
 from billing.charging.prorate import Interval, Method, Part, Service, fraction, part_amount, periods
 from billing.charging.recurring import charges_of
 from billing.invoicing.credit import credit_invoice
+from billing.invoicing.tax import vat_per_rate
 from billing.models import ChargeKind, CreditNote, Invoice, InvoiceLine
 from resellerkpi.core.periods import add_months, parse_month
 from resellerkpi.core.scope import Scope, enter
@@ -159,3 +160,9 @@ def test_a_part_of_a_long_month_of_thirty_days_is_never_more_than_the_month():
     (part,) = periods(service, until=date(2027, 6, 30))
     assert (part.period_start, part.period_end) == (date(2027, 2, 28), date(2027, 3, 31))
     assert fraction(part, Interval.MONTH, Method.THIRTY) == 1
+
+
+def test_rates_of_vat_are_told_in_their_order_whatever_the_lines():
+    pairs = [(Decimal("1.10"), Decimal(20)), (Decimal("2.20"), Decimal(5)), (Decimal("3.30"), Decimal(20))]
+    found = [(Decimal(5), Decimal("2.20"), Decimal("0.11")), (Decimal(20), Decimal("4.40"), Decimal("0.88"))]
+    assert vat_per_rate(pairs, "GBP") == vat_per_rate(pairs[::-1], "GBP") == found
