@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from billing.models import Customer, Dealer, FeatureType, Number
+from billing.models import Customer, CustomerEvent, Dealer, FeatureType, Number
+from billing.models.invoicing import ChargeKind
 from kpis.words import BUCKETS
 
 FIXED: dict[str, dict[str, str]] = {
@@ -11,8 +12,17 @@ FIXED: dict[str, dict[str, str]] = {
     "method": dict(Customer.Method.choices),
     "number_type": dict(Number.Type.choices),
     "bucket": BUCKETS,
+    "reason": {**dict(CustomerEvent.Reason.choices), "unknown": "Not said"},
+    "kind": {**dict(ChargeKind.choices), "credit_note": "Credit note"},
+    "product": dict(FeatureType.Kind.choices),
 }
-NONE = {"dealer": "No dealer", "segment": "No segment", "campaign": "No campaign"}
+NONE = {
+    "dealer": "No dealer",
+    "segment": "No segment",
+    "campaign": "No campaign",
+    "region": "No postcode",
+    "reason": "Still here",
+}
 
 
 def labels(dimension: str, keys: Iterable[str]) -> dict[str, str]:

@@ -44,6 +44,7 @@ DIMENSIONS = {
     "number_type": "Number type",
     "feature": "Feature",
     "region": "Region",
+    "tenth": "Tenth of customers",
     "reason": "Reason",
     "numbers": "Numbers held",
     "kind": "Kind",

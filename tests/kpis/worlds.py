@@ -47,6 +47,8 @@ MORE = {
     "plan": (Decimal("150.00"), "talk", 2),
     "phone": (Decimal("50.00"), "", None),
 }
+#: What a customer of a hand-written book may leave out.
+UNSAID: dict[str, Any] = {"postcode": "", "loose": [], "ledger": [], "charges": [], "calls": []}
 PRICE_CHANGE = date(2026, 3, 1)
 KINDS = ["recurring", "usage", "one_off", "credit"]
 
@@ -202,7 +204,8 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
     done = Loaded(reseller)
     dealers = {c: Dealer.objects.create(reseller=reseller, code=c, name=c) for c in ("D1", "D2")}
     types = {code: _type(reseller, code) for code in CATALOGUE}
-    for c in book["customers"]:
+    for told in book["customers"]:
+        c = UNSAID | told
         plain = {
             k: c[k]
             for k in (
