@@ -102,9 +102,7 @@ class DeckForm(MappingForm):
     )
     effective = forms.DateField(required=False, widget=DayInput(), label="Rates hold from",
                                 help_text="Needed when the tariff has rates; they end on that day.")  # fmt: skip
-    divide = forms.TypedChoiceField(
-        choices=DIVISORS, coerce=int, required=False, empty_value=1, initial=1, label="Prices are written in"
-    )
+    divide = forms.ChoiceField(choices=DIVISORS, required=False, initial=1, label="Prices are written in")
     outliers = forms.ChoiceField(
         choices=OUTLIERS, required=False, label="Prices far out of range",
         help_text="As they are when decimal points were lost. They are never loaded without an answer.",
@@ -128,7 +126,7 @@ class DeckForm(MappingForm):
             "carrier": data["carrier"],
             "effective": data["effective"].isoformat() if data["effective"] else None,
             "accept_outliers": outliers == "right",
-            "divide": data["divide"] or 1,
+            "divide": int(data["divide"] or 1),
             "divide_outliers": int(outliers) if outliers.isdigit() else 1,
             "repeats": data["repeats"] or "ask",
             "names_like": data["names_like"].name if data["names_like"] else "",
