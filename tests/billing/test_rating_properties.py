@@ -7,10 +7,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.rating.bands import standard_bands
+from billing.rating.bands import split_at_bands, standard_bands
 from billing.rating.price import Rates, Terms, price_pieces
 from billing.rating.rate import rate_calls
-from tests.billing.rating_book import book_of, chunk_of, money, rate, tariff
+from tests.billing.rating_book import at, book_of, chunk_of, money, rate, tariff
 from tests.billing.test_price import price_all
 from tests.oracles import NaiveCall
 
@@ -127,3 +127,9 @@ def test_pieces_that_fit_one_by_one_but_not_together_are_exact():
         piece_rates=Rates(per_minute=np.full(3, 10**15)),
     )
     assert whole.amount.tolist() == [3 * 4_000 * 10**15 // 60]
+
+
+def test_a_call_that_begins_as_its_band_begins_is_one_piece():
+    evening = np.array([at("2026-03-10T19:00:00Z")])
+    pieces = split_at_bands(evening, np.array([60]), LONDON, standard_bands())
+    assert (pieces.offset.tolist(), pieces.seconds.tolist(), pieces.band.tolist()) == ([0], [60], [1])
