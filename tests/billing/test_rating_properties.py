@@ -133,3 +133,11 @@ def test_a_call_that_begins_as_its_band_begins_is_one_piece():
     evening = np.array([at("2026-03-10T19:00:00Z")])
     pieces = split_at_bands(evening, np.array([60]), LONDON, standard_bands())
     assert (pieces.offset.tolist(), pieces.seconds.tolist(), pieces.band.tolist()) == ([0], [60], [1])
+
+
+def test_a_markup_is_put_on_a_cost_that_names_no_currency():
+    book = book_of(tariffs=[tariff(1, markup=2_500)], rates=[])
+    cost = {"cost": money("0.10"), "has_cost": True}
+    frame = rate_calls(chunk_of({**cost, "cost_currency": ""}, {**cost, "cost_currency": "EUR"}), book)
+    assert frame.retail.tolist() == [money("0.125"), 0]
+    assert frame.state.tolist() == ["rated", "error"]
