@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from billing.observed import METRICS
 from kpis.measures import Measure
-from kpis.observed import METRICS
 from kpis.sources import Source
 from resellerkpi.core.access import Capability
 from resellerkpi.core.registry import Registry

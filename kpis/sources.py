@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from billing.observed import Metric
 from kpis.facts_sql import FACTS
-from kpis.observed import Metric
 
 #: Dimensions that come from the customer of a row: SQL over the aliases of `compute`.
 CUSTOMER_DIMENSIONS = {

@@ -1,19 +1,12 @@
 """What it costs to win a customer."""
 
+from billing.observed import MARKETING_SPEND
 from kpis.definitions.customers import NEW
 from kpis.kpi import Family, Good, Part, Rollup, Shape, Unit, entered, kpi
-from kpis.observed import metric
 from kpis.sources import observations
 from resellerkpi.core.access import Capability
 
-MARKETING = metric(
-    "marketing_spend",
-    "Sales and marketing cost",
-    "what sales and marketing cost",
-    by=("campaign",),
-    is_money=True,
-)
-SPEND = Part(observations(MARKETING), "r.value")
+SPEND = Part(observations(MARKETING_SPEND), "r.value")
 
 
 @kpi(

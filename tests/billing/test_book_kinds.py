@@ -153,7 +153,7 @@ def test_mapping_columns_constants_values_and_filters(book: Book) -> None:
 
 
 def test_dates_and_numbers_as_written(book: Book) -> None:
-    text = 'metric,date,value\nvisits,{},"1.250,5"\n'
+    text = 'metric,date,value\noperating_cost,{},"1.250,5"\n'
     assert book.good("observations", text.format("22/11/2026"), day_first=True, decimal=",") == (1, 0, 0)
     assert Observation.objects.get().value == Decimal("1250.5")
     assert book.good("observations", text.format("22 Nov 2026"), decimal=",") == (0, 0, 1)
@@ -434,8 +434,33 @@ def test_exchange_rates_wide_and_long(book: Book) -> None:
     assert book.bad("exchange-rates", "date,currency,rate\n2026-10-30,USD,0\n")[0][1] == "rate"
 
 
+def test_what_no_kpi_would_read_is_refused(book: Book) -> None:
+    def said(line: str) -> str:
+        return str(book.bad("observations", f"metric,date,value,dimension,key,currency\n{line}\n")[0][2])
+
+    assert said("visit,2026-10-01,5,,,") == "There is no metric “visit”. Did you mean “visits”?"
+    assert said("Marketing Spends,2026-10-01,5,,,").endswith("Did you mean “marketing_spend”?")
+    assert said("zzz,2026-10-01,5,,,").endswith("The page “Observations” lists those there are.")
+    assert said("visits,2026-10-01,5,sources,Search,") == (
+        "“visits” is not split by “sources”. Did you mean “source”?"
+    )
+    assert said("visits,2026-10-01,5,,Search,") == (
+        "“visits” is not split by a key alone. It can by source or campaign."
+    )
+    assert said("visits,2026-10-01,5,source,,") == "Say which source it is, or leave the dimension empty too."
+    assert said("visits,2026-10-01,1.5,,,") == "“visits” counts things: 1.5 is not a whole number."
+    assert said("visits,2026-10-01,-1,,,") == "“visits” is not less than 0."
+    assert said("visits,2026-10-01,5,,,GBP") == "“visits” is not money: leave the currency empty."
+    assert said("csat_responses,2026-10-01,5,score,6,") == "“6” is none of 1 to 5."
+    assert said("csat_responses,2026-10-01,5,,,") == "“csat_responses” is entered by score: say which."
+    assert said("visits,2126-10-01,5,,,") == "2126-10-01 lies in the future."
+    good = "metric,date,value,score\ncsat_responses,2026-10-01,5,4\n"
+    assert book.good("observations", good, columns={"key": "score"}) == (1, 0, 0)
+    assert Observation.objects.get().dimension == "score"
+
+
 def test_observations_are_corrected(book: Book) -> None:
-    text = "metric,date,value,dimension,key,currency\nspend,2026-10-01,{},campaign,Autumn,GBP\n"
+    text = "metric,date,value,dimension,key,currency\nmarketing_spend,2026-10-01,{},campaign,Autumn,GBP\n"
     assert book.good("observations", text.format("100")) == (1, 0, 0)
     assert book.good("observations", text.format("120")) == (0, 1, 0)
     assert book.good("observations", text.format("120")) == (0, 0, 1)

@@ -4,8 +4,22 @@ from billing.importing.tables.fields import Field, currency, day, exact, text
 from billing.importing.tables.kind import Counts, Kind, Row, Work
 from billing.importing.tables.staging import upsert
 from billing.models import Observation
+from billing.observed import NotObserved, check_currency, check_day, check_value, find, place
 
 _KEY = ("metric", "date", "dimension", "key", "currency")
+
+
+def check(rows: list[Row], work: Work) -> None:
+    """Refuse metrics, dimensions, keys, values and days that nothing would read, each with what it should be."""
+    for row in rows:
+        try:
+            metric = find(row["metric"])
+            row["dimension"], row["key"] = place(metric, row["dimension"] or "", row["key"] or "")
+            check_value(metric, row["value"])
+            check_currency(metric, row["currency"] or "")
+            check_day(row["date"], work.today)
+        except NotObserved as refused:
+            work.refuse(row, refused.field, str(refused))
 
 
 def load(rows: list[Row], work: Work) -> Counts:
@@ -23,13 +37,14 @@ KIND = Kind(
     purpose="What billing cannot know: spend per campaign, visits per source, support contacts, survey scores.",
     order=100,
     key=_KEY,
+    check=check,
     load=load,
     days=("date",),
     fields=(
         Field(name="metric", parse=text(60), required=True, aliases=("measure",), example="marketing_spend"),
         Field(name="date", parse=day, required=True, aliases=("day", "month"), example="2026-10-01"),
         Field(name="value", parse=exact(6), required=True, aliases=("amount", "count"), example="1250.00"),
-        Field(name="dimension", parse=text(40), example="campaign", help="What the key names: campaign, source…"),
+        Field(name="dimension", parse=text(40), example="campaign", help="What the key names: campaign, score…"),
         Field(name="key", parse=text(80), aliases=("campaign", "source"), example="Autumn mailing"),
         Field(name="currency", parse=currency, example="GBP", help="For money only."),
     ),
