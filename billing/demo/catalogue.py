@@ -242,6 +242,8 @@ BUNDLES = (
     ("MOB", "sms", 3, "", 0),
     ("MOB", "data", 250, "", 0),
 )
+#: What is special about the minutes of a call plan: the small one rolls over, the large one is capped per number.
+ALLOWANCE_TERMS = {"PLAN1": {"rollover_months": 1}, "PLAN3": {"member_cap": 120 * 60}}
 
 #: List prices rise each April by this factor, costs by a little less.
 PRICE_RISE, COST_RISE = D("1.04"), D("1.03")

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 from billing.demo.catalogue import (
+    ALLOWANCE_TERMS,
     BUNDLES,
     CARRIERS,
     DATA_RETAIL,
@@ -278,6 +279,7 @@ def _feature_types(reseller: Reseller, carriers: list[Carrier], calendar: Calend
             prefixes=prefixes,
             shared=code != "MOB",
             priority=priority,
+            **ALLOWANCE_TERMS.get(code, {}),
         )
         for code, unit, amount, prefixes, priority in BUNDLES
     )

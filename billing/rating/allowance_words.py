@@ -49,7 +49,7 @@ def bundle_words(bundle: Bundle, currency: str) -> str:
         parts.append("the first month by its days")
     if bundle.step > 1:
         size = f"{_plain(bundle.step)} s" if bundle.unit == Bundle.Unit.SECONDS else _plain(bundle.step)
-        parts.append(f"drawn in steps of {size}")
+        parts.append(f"drawn {size} at a time")
     return ", ".join(parts)
 
 

@@ -24,6 +24,7 @@ from billing.models import (
     TariffRate,
 )
 from billing.rating.book import MAX_PARENTS
+from billing.rating.why_allowance import allowance_steps
 from billing.rating.why_price import priced_steps
 from billing.rating.words import amount_words, band_words, increments_words
 from billing.rating.worked import marked_up
@@ -73,7 +74,7 @@ def explain(call: Call, reseller: Reseller, *, show_cost: bool = True) -> Explan
         if rate.is_service_charge:
             sentences.append(_access_words(call, rate, day))
         steps, amount = priced_steps(call, rate, reseller.zone, _bundle(call))
-        sentences += steps
+        sentences += [*allowance_steps(call, reseller, day), *steps]
         paid, amount = _also_money(call, amount, day)
         sentences += paid
     elif call.state == Call.State.RATED:

@@ -80,7 +80,12 @@ FIGURES: tuple[Column, ...] = (
     Units(name="used"),
     Percent(name="used_share", label="Used %", decimals=0, help="Used of what was granted and carried in."),
     Units(name="unused"),
-    Units(name="carried_out", label="Rolls over", help="Of what is unused: what the next month may use."),
+    Units(
+        name="carried_out",
+        label="Rolls over",
+        hidden=True,
+        help="Of what is unused: what the next month may use.",
+    ),
     Units(
         name="expired",
         label="Lapses",
@@ -88,7 +93,7 @@ FIGURES: tuple[Column, ...] = (
         help="Of what is unused: what is lost at the month's end.",
     ),
     Units(name="overflow", label="Beyond", help="What calls needed and no allowance covered."),
-    Int(name="overflow_calls", label="Calls beyond"),
+    Int(name="overflow_calls", label="Calls beyond", hidden=True),
     Money(name="overflow_charge", label="Charged beyond", needs=MONEY, total=SUM),
     Code(name="currency", needs=MONEY),
 )

@@ -28,7 +28,7 @@ from billing.rating.redraw import redraw_allowances
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import month_of
 from resellerkpi.core.scope import Scope, enter
-from tests.billing.naive_allowances import draw_month
+from tests.billing.naive_allowances import draw_months
 from tests.billing.naive_bills import NaiveBiller, totals, vat_of
 from tests.billing.naive_book import NaiveBook, rows_of
 from tests.billing.naive_calls import Priced, rate_call
@@ -53,12 +53,13 @@ class House:
         with self.scope():
             self.book = NaiveBook(self.reseller.pk)
             self.calls = [rate_call(call, self.book) for call in rows_of(CALLS, self.reseller.pk)]
-        months: dict[tuple[int, date], list[Priced]] = defaultdict(list)
+        months: dict[int, dict[date, list[Priced]]] = defaultdict(lambda: defaultdict(list))
         for out in self.calls:
             if out.customer:
-                months[out.customer, out.day.replace(day=1)].append(out)
-        for (customer, month), mine in months.items():
-            draw_month(mine, customer, month, self.book)
+                months[out.customer][out.day.replace(day=1)].append(out)
+        first, last = (turn(out.day for out in self.calls).replace(day=1) for turn in (min, max))
+        for customer, mine in months.items():
+            draw_months(mine, customer, first, last, self.book)
 
     def scope(self) -> Any:
         """Enter the reseller."""
