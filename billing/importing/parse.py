@@ -22,7 +22,7 @@ from billing.importing.texts import BlockRows, blank, known, row_keys
 from billing.models import Carrier
 from billing.phones import PhoneBook
 
-CHUNK_ROWS = 200_000
+CHUNK_ROWS = 150_000
 WIDTHS = {
     "uid": 120,
     "group_uid": 120,
