@@ -89,15 +89,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Need:
-    """Parts of another KPI, summed over `months` months that end `ago` months before the one asked for."""
+    """Parts of another KPI, summed over `months` months that end `ago` months before the one asked for.
+
+    An `optional` one may lack its observations: it is 0 then.
+    """
 
     slug: str
     ago: int = 0
     months: int = 1
+    optional: bool = field(default=False, repr=False)
 
 
 Parts = tuple[Decimal, Decimal | None]
-Combine = Callable[[Sequence[Parts]], tuple[Decimal, Decimal, Decimal]]
+Combine = Callable[[Sequence[Parts]], tuple[Decimal, Decimal | None, Decimal | None]]
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,10 @@ class Shape:
 
     @property
     def observed(self) -> tuple[str, ...]:
-        """The observed metrics it reads: a month without any of one of them has no value."""
-        return tuple(dict.fromkeys(p.source.metric for p in (self.top, self.bottom) if p and p.source.metric))
+        """The observed metrics it reads, a derived one by what it needs: without any of one of them, no value."""
+        own = [p.source.metric for p in (self.top, self.bottom) if p and p.source.metric]
+        needed = [KPIS.get(n.slug).shape.observed for n in self.needs if not n.optional]
+        return tuple(dict.fromkeys([*own, *(m for found in needed for m in found)]))
 
 
 def flow(top: Part, per: Part | None = None) -> Shape:
@@ -154,7 +160,7 @@ def derived(kind: str, *needs: Need, combine: Combine) -> Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Kpi:
-    """A declared KPI."""
+    """A declared KPI; `beside` names the one that says how far off the figure may be."""
 
     slug: str
     name: str
@@ -173,6 +179,7 @@ class Kpi:
     overview: bool = False
     estimate: bool = False
     settings: tuple[str, ...] = ()
+    beside: str = ""
 
     @property
     def is_ratio(self) -> bool:
@@ -223,7 +230,7 @@ class Kpi:
         ]
         for part in self.parts():
             said += [part.source.fingerprint(), part.value]
-        said += [repr(need) for need in self.shape.needs]
+        said += [repr(need) + ("?" if need.optional else "") for need in self.shape.needs]
         if self.shape.combine:
             said.append(inspect.getsource(self.shape.combine))
         return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]

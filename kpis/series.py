@@ -88,9 +88,8 @@ def _lines(
 
 
 def _point(kpi: Kpi, figures: Mapping[str, Figures], cell: Cell, setting: Setting) -> Point:
-    missing = [m for m in kpi.shape.observed if cell.month not in setting.observed.get(m, set())]
     marks = _standing(kpi, cell.month, setting)
-    if missing:
+    if _is_unobserved(kpi, cell.month, setting):
         return Point(cell.month, cell.key, cell.currency, None, None, ("needs_data", *marks))
     top, bottom, base = _parts(kpi, figures, cell)
     if bottom is not None and bottom <= 0:
@@ -99,6 +98,20 @@ def _point(kpi: Kpi, figures: Mapping[str, Figures], cell: Cell, setting: Settin
         marks = ("small_base", *marks)
     point = Point(cell.month, cell.key, cell.currency, top, bottom, marks)
     return _compared(kpi, point, cell, setting)
+
+
+def _is_unobserved(kpi: Kpi, month: date, setting: Setting) -> bool:
+    """Say whether something it reads was not observed in one of the months it looks at."""
+    looked = [(kpi.shape.observed, month, 1)] if not kpi.shape.needs else []
+    for need in kpi.shape.needs:
+        if not need.optional:
+            looked.append((KPIS.get(need.slug).shape.observed, add_months(month, -need.ago), need.months))
+    return any(
+        at not in setting.observed.get(metric, ())
+        for metrics, last, months in looked
+        for metric in metrics
+        for at in months_between(add_months(last, 1 - months), last)
+    )
 
 
 def _parts(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from billing.observed import Metric
+from billing.observed import Metric, Take
 from kpis.facts_sql import FACTS
 
 #: Dimensions that come from the customer of a row: SQL over the aliases of `compute`.
@@ -252,18 +252,48 @@ DYNAMICS = Source("dynamics", "dynamicsfact", ("dynamicsfact",), "r.currency")
 DYNAMICS_COUNT = Source("dynamics_count", "dynamicsfact", ("dynamicsfact",))
 
 
-def observations(metric: Metric) -> Source:
-    """Return the rows of one observed metric; of money, a blank currency is the reseller's own."""
-    named = [f"CASE WHEN o.dimension = '{name}' THEN o.key ELSE '' END AS {name}" for name in metric.by]
+def observations(metric: Metric, *, whole: bool = False, per_currency: bool = False) -> Source:
+    """Return the rows of one observed metric; of money, a blank currency is the reseller's own.
+
+    `whole` leaves out its dimensions, for a base that serves every key; `per_currency` keeps a count by currency.
+    """
     rows = [
         "(SELECT d.month, d.day, o.value,",
-        *[f"{text}," for text in named],
+        *(["o.id,"] if metric.each else []),
+        *[f"{_key(metric, name)} AS {name}," for name in metric.by],
         "coalesce(nullif(o.currency, ''), %(home)s::text) AS currency FROM days d",
         "JOIN billing_observation o ON o.reseller_id = %(reseller)s AND o.date BETWEEN d.month AND d.day",
-        f"AND o.metric = '{metric.slug}' WHERE d.asked)",
+        f"AND o.metric = '{metric.slug}'{_edge(metric)}{_CAMPAIGN if has_source(metric) else ''} WHERE d.asked)",
     ]
-    own = {name: f"r.{name}" for name in metric.by}
-    currency = "r.currency" if metric.is_money else ""
-    return Source(
-        f"observed_{metric.slug}", " ".join(rows), (), currency, own, of_customers=False, metric=metric.slug
-    )
+    own = {} if whole else {name: f"r.{name}" for name in metric.by}
+    currency = "r.currency" if metric.is_money or per_currency else ""
+    name = f"observed_{metric.slug}{'_whole' if whole else ''}{'_by_currency' if per_currency else ''}"
+    item = "r.id" if metric.each else "r.customer_id"
+    return Source(name, " ".join(rows), (), currency, own, of_customers=False, metric=metric.slug, item=item)
+
+
+#: A campaign belongs to a source: what came by it came by the source too.
+_CAMPAIGN = " LEFT JOIN kpis_campaign p ON p.reseller_id = %(reseller)s AND o.dimension = 'campaign' AND p.name = o.key"
+
+
+def has_source(metric: Metric) -> bool:
+    """Say whether a metric is split by campaign or by source, so that the campaign names the source."""
+    return {"campaign", "source"} <= set(metric.by)
+
+
+def _key(metric: Metric, name: str) -> str:
+    if name == "source" and has_source(metric):
+        return "CASE o.dimension WHEN 'source' THEN o.key WHEN 'campaign' THEN coalesce(p.source, '') ELSE '' END"
+    return f"CASE WHEN o.dimension = '{name}' THEN o.key ELSE '' END"
+
+
+def _edge(metric: Metric) -> str:
+    """Return what narrows a level to the lines of its first or last day in the month."""
+    if metric.take is Take.SUM:
+        return ""
+    edge = "min(x.date)" if metric.take is Take.FIRST else "max(x.date)"
+    lines = [
+        "FROM billing_observation x WHERE x.reseller_id = %(reseller)s AND x.metric =",
+        f"'{metric.slug}'",
+    ]
+    return " ".join([" AND o.date = (SELECT", edge, *lines, "AND x.date BETWEEN d.month AND d.day)"])

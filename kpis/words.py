@@ -57,6 +57,12 @@ DIMENSIONS = {
     "destination": "Destination",
     "state": "State",
     "error": "Error",
+    "source": "Source",
+    "item": "Product or service",
+    "stage": "Stage",
+    "score": "Score",
+    "channel": "Channel",
+    "category": "Category",
 }
 #: Settings in words: what each is called and what choosing it does.
 SETTINGS = {

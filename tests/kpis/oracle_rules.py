@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.kpis import oracle as o
 from tests.kpis import oracle_more as m
+from tests.kpis import oracle_observed
 from tests.kpis.oracle_more import D, Out, Row, back, counted, one, per_bill
 from tests.kpis.worlds import CATALOGUE, MONTHS, MORE
 
@@ -409,6 +410,8 @@ def expected(slug: str, book: Row, dimension: str) -> Cells:
     """A KPI's parts by key, month and currency, without zero rows: every rule there is."""
     if slug in SPREAD:
         return _spread(slug, book, dimension)
+    if slug in oracle_observed.SLUGS:
+        return oracle_observed.expected(slug, book, dimension)
     if slug == "revenue_by_tenth":
         return _tenths(book, dimension)
     if slug == "numbers_unassigned":

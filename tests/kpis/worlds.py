@@ -28,6 +28,7 @@ from billing.models import (
     PaymentAttempt,
 )
 from resellerkpi.core.models import Reseller
+from tests.kpis import worlds_observed
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 5, 20)
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
@@ -188,6 +189,7 @@ def world(draw: Any) -> dict[str, Any]:
                 st.tuples(st.sampled_from(MONTHS), st.sampled_from(["", "radio"])), cents, max_size=4
             )
         ),
+        "observed": draw(worlds_observed.lines),
     }
 
 
@@ -271,6 +273,7 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
             key=campaign,
             value=value,
         )
+    worlds_observed.load(book.get("observed", []), reseller)
     return done
 
 
