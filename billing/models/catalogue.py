@@ -240,7 +240,13 @@ class FeatureType(TenantModel):
     dealer_path = ""
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["reseller", "code"], name="feature_type_code")]
+        constraints = [
+            models.UniqueConstraint(fields=["reseller", "code"], name="feature_type_code"),
+            models.CheckConstraint(
+                name="feature_type_termination_percent",
+                condition=Q(termination_percent__gte=0, termination_percent__lte=100),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -362,12 +368,11 @@ class PriceUplift(TenantModel):
     applied_at = models.DateTimeField(null=True)
     applied_by = Link(User, null=True, on_delete=models.SET_NULL, related_name="+")
 
-    dealer_path = ""
-
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["reseller", "name"], name="price_uplift_name"),
             models.CheckConstraint(name="price_uplift_round_to", condition=Q(round_to__gt=0)),
+            models.CheckConstraint(name="price_uplift_percent", condition=Q(percent__gt=-100)),
         ]
 
     def __str__(self) -> str:

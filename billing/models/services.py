@@ -113,6 +113,10 @@ class Feature(TenantModel):
             models.CheckConstraint(name="feature_dates", condition=OPEN_OR_AFTER_START),
             models.CheckConstraint(name="feature_quantity", condition=Q(quantity__gte=1)),
             models.CheckConstraint(
+                name="feature_discount_percent",
+                condition=Q(discount_percent__gte=0, discount_percent__lte=100),
+            ),
+            models.CheckConstraint(
                 name="feature_termination_percent", condition=Q(termination_percent__gte=0)
             ),
             models.UniqueConstraint(fields=["reseller", "continues"], name="feature_continued_once"),

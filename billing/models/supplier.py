@@ -91,6 +91,7 @@ class CarrierCharge(TenantModel):
             models.CheckConstraint(
                 name="carrier_charge_period", condition=Q(service_end__gt=F("service_start"))
             ),
+            models.CheckConstraint(name="carrier_charge_quantity", condition=Q(quantity__gt=0)),
             models.CheckConstraint(
                 name="carrier_charge_allocated",
                 condition=~Q(state="allocated")

@@ -189,6 +189,7 @@ DEALER_FINDS = {
     "run": (404, "a run is of the whole house"),
     "cdr-file": (404, "a carrier's file holds calls of every customer"),
     "job": (404, "a dealer sees the jobs it started"),
+    "uplift": (404, "a price rise tells what every customer pays"),
     "run-result": (404, "a run is made for its maker's rights"),
     "run-export": (404, "a run is made for its maker's rights"),
 }
