@@ -11,6 +11,7 @@ from billing.book import BookRefused, act, has_number
 from billing.charging.termination import termination_amount, terms_of
 from billing.models import Charge, Customer, Feature, FeatureType, Number
 from billing.models.continued import continue_from, take_back_after
+from billing.models.locks import hold_money
 from resellerkpi.core import audit
 from resellerkpi.core.columns import day
 from resellerkpi.core.periods import add_months
@@ -65,9 +66,7 @@ def change_feature(feature: Feature, *, on: date, **changes: Any) -> Feature:
     A price of None is the list price. What was charged beyond the day is credited, the new terms charged from it.
     """
     with act():
-        feature = (
-            Feature.objects.select_for_update(of=("self",)).select_related("feature_type").get(pk=feature.pk)
-        )
+        feature = _held(feature)
         _refuse_change(feature, on, changes)
         kind = changes.pop("feature_type", None)
         if kind is not None:
@@ -76,6 +75,19 @@ def change_feature(feature: Feature, *, on: date, **changes: Any) -> Feature:
         new = continue_from(feature.reseller_id, on, {feature.pk: changes})[feature.pk]
         audit.record("feature.changed", new, on=on, **was, **changes)
     return new
+
+
+def _held(feature: Feature) -> Feature:
+    """Return a feature as it is now, nobody else's until the end of the transaction.
+
+    Money is held first, as by bills and price rises, so that neither waits for the other.
+    """
+    hold_money(feature.reseller_id)
+    rows = Feature.objects.select_for_update(of=("self",)).select_related("feature_type", "continues")
+    held: Feature | None = rows.filter(pk=feature.pk).first()
+    if held is None:
+        raise BookRefused("This has been taken back meanwhile; look at the customer again.")
+    return held
 
 
 def _refuse_change(feature: Feature, on: date, changes: dict[str, Any]) -> None:
@@ -100,10 +112,10 @@ def _refuse_change(feature: Feature, on: date, changes: dict[str, Any]) -> None:
 def end_feature(*, feature: Feature, on: date, waive: str = "") -> Feature:
     """End a feature; `on` is the first day without it. `waive` is the reason for asking no early-termination charge.
 
-    Changes dated on or after that day are taken back. Return the feature that runs up to the day.
+    Changes dated on or after that day are taken back, earlier ones stay. Return the feature that runs up to the day.
     """
     with act():
-        last = _running_before(feature, on)
+        last = _running_before(_held(feature), on)
         take_back_after(last.reseller_id, [last.pk])
         amount = ending_costs([last], on=on)[last.pk]
         last.end_date = on
@@ -116,23 +128,26 @@ def end_feature(*, feature: Feature, on: date, waive: str = "") -> Feature:
 
 
 def _running_before(feature: Feature, on: date) -> Feature:
-    """Return the feature, or the one it continues that began before a day."""
+    """Return the feature, or the one it continues or that continues it, that began last before a day."""
     while on <= feature.start_date and feature.continues is not None:
         feature = feature.continues
+    while later := Feature.objects.filter(continues=feature, start_date__lt=on).first():
+        feature = later
     return feature
 
 
 def reopen_feature(feature: Feature) -> Feature:
     """Let an ended feature go on after all; what was credited for its end, or charged, is taken back with it."""
-    if Feature.objects.filter(continues=feature).exists():
-        raise BookRefused(
-            "It goes on already under other terms; end that one later, or take its change back."
-        )
-    if feature.number is not None and not has_number(
-        feature.customer, feature.number, feature.end_date or date.max
-    ):
-        raise BookRefused(f"{feature.number} does not belong to {feature.customer} any more.")
     with act():
+        feature = _held(feature)
+        if Feature.objects.filter(continues=feature).exists():
+            raise BookRefused(
+                "It goes on already under other terms; end that one later, or take its change back."
+            )
+        if feature.number is not None and not has_number(
+            feature.customer, feature.number, feature.end_date or date.max
+        ):
+            raise BookRefused(f"{feature.number} does not belong to {feature.customer} any more.")
         feature.end_date = None
         feature.save(update_fields=["end_date"])
         audit.record("feature.reopened", feature)
@@ -141,14 +156,15 @@ def reopen_feature(feature: Feature) -> Feature:
 
 def take_back_change(feature: Feature) -> Feature:
     """Undo the dated change that made this feature: the one it continues goes on in its place."""
-    before = feature.continues
-    if before is None:
-        raise BookRefused("This is how the feature began; end it instead.")
-    if Feature.objects.filter(continues=feature).exists():
-        raise BookRefused("It was changed again later; take that change back first.")
-    if Charge.objects.filter(feature=feature, invoice_line__isnull=False).exists():
-        raise BookRefused("It is on a bill already; change it again from another day.")
     with act():
+        feature = _held(feature)
+        before = feature.continues
+        if before is None:
+            raise BookRefused("This is how the feature began; end it instead.")
+        if Feature.objects.filter(continues=feature).exists():
+            raise BookRefused("It was changed again later; take that change back first.")
+        if Charge.objects.filter(feature=feature, invoice_line__isnull=False).exists():
+            raise BookRefused("It is on a bill already; change it again from another day.")
         take_back_after(before.reseller_id, [before.pk])
         before.end_date = feature.end_date
         before.save(update_fields=["end_date"])

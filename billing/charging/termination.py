@@ -92,11 +92,13 @@ def _rows(features: Iterable[int]) -> list[FeatureRow]:
 def charge_terminations(reseller_id: int, until: date, *, customer_id: int | None = None) -> int:
     """Bring the early-termination charges of features ended by a day in step with their ends; return how many made.
 
-    The caller holds the money of the reseller.
+    What an earlier call has charged up to a later day stays. The caller holds the money of the reseller.
     """
     mine = {} if customer_id is None else {"customer_id": customer_id}
     charged = _charged(mine)
-    ended = Feature.objects.filter(ENDED & INSIDE_TERM, end_date__lte=until, **mine)
+    reached = max([until, *(made.on for each in charged.values() for made in each)])
+    by_now = Q(end_date__lte=until) | Q(pk__in=charged, end_date__lte=reached)
+    ended = Feature.objects.filter(ENDED & INSIDE_TERM, by_now, **mine)
     due = set(ended.values_list("pk", flat=True))
     drafts, gone = list[Draft](), list[int]()
     for pk, (terms, term) in terms_of(due | charged.keys()).items():
@@ -118,6 +120,7 @@ class Made(NamedTuple):
 
     id: int
     amount: Decimal
+    on: date
     is_billed: bool
 
 
@@ -125,8 +128,9 @@ def _charged(mine: dict[str, int]) -> dict[int, list[Made]]:
     """Return the early-termination charges there are, by feature."""
     made = Charge.objects.filter(source_key__startswith=KEY, **mine).exclude(feature=None)
     charged: dict[int, list[Made]] = defaultdict(list)
-    for feature_id, pk, amount, line in made.values_list("feature_id", "pk", "amount", "invoice_line_id"):
-        charged[feature_id].append(Made(pk, amount, line is not None))
+    columns = ("feature_id", "pk", "amount", "bill_date", "invoice_line_id")
+    for feature_id, pk, amount, on, line in made.values_list(*columns):
+        charged[feature_id].append(Made(pk, amount, on, line is not None))
     return charged
 
 

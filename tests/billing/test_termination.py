@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from billing.book import change_status
-from billing.book_features import change_feature, end_feature, ending_costs, reopen_feature, start_feature
+from billing.book import BookRefused, change_status
+from billing.book_features import (
+    change_feature,
+    end_feature,
+    ending_costs,
+    reopen_feature,
+    start_feature,
+    take_back_change,
+)
 from billing.charging.recurring import generate_charges
 from billing.importing.statuses import end_services
 from billing.models import Charge, Customer, CustomerEvent, Feature, Invoice, InvoiceLine
@@ -191,3 +198,37 @@ def test_a_customer_that_an_import_ends_has_its_changes_to_come_taken_back(
     )
     generate_charges(house, until=day("2026-12-01"))
     assert terminations() == [("one_off", D("45.09"))]
+
+
+def test_charges_up_to_an_earlier_day_leave_a_billed_term_alone(house: Reseller, ann: Customer) -> None:
+    feature = begin(ann)
+    end_feature(feature=feature, on=day("2026-11-20"))
+    generate_charges(house, until=day("2026-12-01"))
+    put_on_a_bill(ann)
+    generate_charges(house, until=day("2026-11-01"))
+    assert terminations() == [("one_off", D("45.09"))]
+
+
+def test_an_end_asked_for_on_the_feature_before_a_change_keeps_the_change(
+    house: Reseller, ann: Customer
+) -> None:
+    old = begin(ann)
+    change_feature(old, on=day("2026-06-01"), price=D(62))
+    last = end_feature(feature=old, on=day("2026-11-20"))
+    rows = Feature.objects.order_by("start_date").values_list("start_date", "end_date", "price")
+    assert list(rows) == [
+        (day("2026-01-15"), day("2026-06-01"), None), (day("2026-06-01"), day("2026-11-20"), D(62)),
+    ]  # fmt: skip
+    assert last.price == D(62)
+
+
+def test_what_was_read_before_a_change_does_not_undo_it(house: Reseller, ann: Customer) -> None:
+    feature = end_feature(feature=begin(ann), on=day("2026-11-20"))
+    stale = Feature.objects.get()
+    reopen_feature(feature)
+    new = change_feature(stale, on=day("2026-06-01"), price=D(62))
+    with pytest.raises(BookRefused, match="under other terms"):
+        reopen_feature(stale)
+    take_back_change(new)
+    with pytest.raises(BookRefused, match="taken back meanwhile"):
+        take_back_change(new)
