@@ -2,7 +2,8 @@
 
 The price is the carrier's suggested one, or its cost and a percentage; it is rounded half-up once, to the customer's
 currency. Another currency is turned at the latest exchange rate up to the bill's date; without one the charge stays.
-What a feature of the customer charges already, and calls, which call files bill, are not passed on unless asked for.
+What a feature of the customer charges already (for a charge that names only a number: a line on it), and calls, which
+call files bill, are not passed on unless asked for.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 from billing.charging.joins import joined_by_hash
 from billing.charging.store import Draft, store
-from billing.models import CarrierCharge, Charge, ChargeKind, FeaturePrice, FeatureType
+from billing.models import CarrierCharge, Charge, ChargeKind, Feature, FeaturePrice, FeatureType
 from billing.models.exchange import Quote, quotes
 from billing.models.locks import hold_money
 from resellerkpi.core.audit import record
@@ -133,31 +134,47 @@ def _rates(rows: Iterable[CarrierCharge]) -> dict[tuple[str, str, date], Quote]:
 
 
 def _with_own_price(rows: Sequence[CarrierCharge]) -> set[int]:
-    """Return the charges whose feature has a price of its own, or the list's, on a day of theirs."""
+    """Return the charges whose feature has a price of its own, or the list's, on a day of theirs.
+
+    A charge that names a number alone may be its line, unless the carrier's products say otherwise.
+    """
+    lines = _lines_of(rows)
+    paid = {row.pk: _one(row.feature) or lines.get((row.number_id, row.customer_id), []) for row in rows}
+    types = {f.feature_type_id for features in paid.values() for f in features if f.price is None}
     priced: dict[int, list[tuple[date, date | None]]] = {}
-    types = {row.feature.feature_type_id for row in rows if row.feature and row.feature.price is None}
     listed = FeaturePrice.objects.filter(feature_type_id__in=types, price__gt=0)
     for type_id, start, end in listed.values_list("feature_type_id", "valid_from", "valid_to"):
         priced.setdefault(type_id, []).append((start, end))
-    found = set()
-    for row in rows:
-        feature = row.feature
-        if (
-            feature is None
-            or feature.not_charged
-            or feature.feature_type.interval == FeatureType.Interval.ONCE
-        ):
-            continue
-        spans = (
-            priced.get(feature.feature_type_id, [])
-            if feature.price is None
-            else [(date.min, None)] * (feature.price > 0)
-        )
-        first = max(row.service_start, feature.start_date)
-        until = min(row.service_end, feature.end_date or date.max)
-        if any(start < until and (end is None or end > first) for start, end in spans) and first < until:
-            found.add(row.pk)
+    return {row.pk for row in rows if any(_pays(feature, row, priced) for feature in paid[row.pk])}
+
+
+def _one(feature: Feature | None) -> list[Feature]:
+    return [feature] if feature is not None else []
+
+
+def _lines_of(rows: Sequence[CarrierCharge]) -> dict[tuple[int | None, int | None], list[Feature]]:
+    """Return the lines, by number and customer, of charges that name no feature."""
+    numbers = {row.number_id for row in rows if row.feature_id is None and row.number_id is not None}
+    found: dict[tuple[int | None, int | None], list[Feature]] = {}
+    lines = Feature.objects.filter(number__in=numbers, feature_type__kind=FeatureType.Kind.LINE)
+    for line in lines.select_related("feature_type").order_by("pk"):
+        found.setdefault((line.number_id, line.customer_id), []).append(line)
     return found
+
+
+def _pays(feature: Feature, row: CarrierCharge, priced: dict[int, list[tuple[date, date | None]]]) -> bool:
+    """Say whether the customer pays for a feature on a day of a charge that may be for it."""
+    kind = feature.feature_type
+    if feature.not_charged or kind.interval == FeatureType.Interval.ONCE:
+        return False
+    products = {row.product.lower(), kind.carrier_product.lower()}
+    if row.feature_id is None and "" not in products and len(products) > 1:
+        return False
+    always: list[tuple[date, date | None]] = [(date.min, None)] if (feature.price or 0) > 0 else []
+    spans = priced.get(feature.feature_type_id, []) if feature.price is None else always
+    first = max(row.service_start, feature.start_date)
+    until = min(row.service_end, feature.end_date or date.max)
+    return first < until and any(start < until and (end is None or end > first) for start, end in spans)
 
 
 def _proposal(
@@ -198,7 +215,8 @@ def _warning(row: CarrierCharge, has_own: bool) -> str:
     if row.kind == Kind.USAGE:
         return "Calls are billed from call files."
     if has_own and row.kind in (Kind.RENTAL, Kind.CREDIT):
-        return "The customer pays for this feature by its own price already."
+        what = "this feature by its own price" if row.feature_id else "a line on this number"
+        return f"The customer pays for {what} already."
     return ""
 
 

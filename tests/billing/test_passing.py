@@ -13,7 +13,15 @@ from billing.bills import bill
 from billing.charging.allocation_hand import AllocationRefused, open_again, remove_bill
 from billing.charging.carrier_costs import CarrierCost, carrier_costs
 from billing.charging.passing import PassingRefused, Terms, pass_on, proposals, take_back
-from billing.models import CarrierCharge, CarrierInvoice, Charge, ExchangeRate, Feature, InvoiceLine
+from billing.models import (
+    CarrierCharge,
+    CarrierInvoice,
+    Charge,
+    ExchangeRate,
+    Feature,
+    FeatureType,
+    InvoiceLine,
+)
 from resellerkpi.core.models import AuditEvent
 from resellerkpi.core.periods import parse_month
 from resellerkpi.core.scope import Scope, enter
@@ -122,6 +130,21 @@ def test_what_a_feature_charges_already_is_not_passed_on_unasked(
     assert proposals(ids(), SUGGESTED)[0].problem == (warning if stays else "")
     assert proposals(ids(), Terms(doubles=True))[0].problem == ""
     assert pass_on(book.house, ids(), SUGGESTED).passed == (0 if stays else 1)
+
+
+@pytest.mark.parametrize(
+    ("product", "own", "stays"), [("", "NW-LINE", True), ("NW-REC", "NW-LINE", False), ("NW-REC", "", True)]
+)
+def test_a_rental_that_names_only_a_number_may_be_its_line(
+    book: Book, product: str, own: str, stays: bool
+) -> None:
+    Feature.objects.filter(pk=book.rental.pk).update(not_charged=False)
+    FeatureType.objects.filter(code="LINE").update(carrier_product=own)
+    book.good(a_line("CCT001A", retail="12", product=product))
+    row = CarrierCharge.objects.get()
+    assert (row.number, row.feature) == (book.line, None)
+    found = proposals(ids(), SUGGESTED)[0].problem
+    assert found == ("The customer pays for a line on this number already." if stays else "")
 
 
 def test_another_currency_is_turned_at_the_rate_of_the_bills_day(book: Book) -> None:
