@@ -18,9 +18,11 @@ from billing.rating.book import MAX_PARENTS
 from resellerkpi.core import audit
 from resellerkpi.core.columns import day
 from resellerkpi.core.models import Reseller
+from resellerkpi.core.money import round_half_up
 from resellerkpi.core.periods import midnight
 
 MIDNIGHT = 1440
+COPY_PLACES = 5
 #: What a copy may change by a percentage; a service charge is the called provider's and stays.
 _COPY_RATES = """
 INSERT INTO billing_tariffrate (reseller_id, tariff_id, service, key_kind, key, destination, call_class, band, price,
@@ -116,7 +118,7 @@ def copy_tariff(source: Tariff, *, name: str, first: date, percent: Decimal = De
         copy.name, copy.is_default, copy.superseded_on = name, False, None
         factor = 1 + percent / 100
         if percent and copy.access_charge is not None:
-            copy.access_charge = round(copy.access_charge * factor, 5)
+            copy.access_charge = round_half_up(copy.access_charge * factor, COPY_PLACES)
         keep(copy, changed=("name",))
         rates = _copy_rates(source, copy, first, factor if percent else None)
         for model in (TimeBand, TariffMarkup):
@@ -131,7 +133,7 @@ def _copy_rates(source: Tariff, copy: Tariff, first: date, factor: Decimal | Non
     sql = _COPY_RATES
     for name in ("price", "connection_fee", "minimum_charge", "maximum_charge"):
         sql = sql.replace(
-            f"changed({name})", f"round({name} * %(factor)s, 5)" if factor is not None else name
+            f"changed({name})", f"round({name} * %(factor)s, {COPY_PLACES})" if factor is not None else name
         )
     values: dict[str, Any] = {
         "new": copy.pk,
@@ -150,9 +152,11 @@ def _moved(row: Any, tariff: Tariff) -> Any:
     return row
 
 
-def supersede(tariff: Tariff, *, on: date | None, successor: Tariff | None = None) -> int:
+def supersede(
+    tariff: Tariff, *, on: date | None, successor: Tariff | None = None, move_on: date | None = None
+) -> int:
     """Mark a tariff as superseded from a day on (None: in use again); with a successor, everybody who is on it moves
-    there on that day. Return how many moved.
+    there on that day, or on `move_on`. Return how many moved.
 
     Whoever is not moved stays on it and is priced by it; only as a default it stops on that day.
     """
@@ -169,9 +173,9 @@ def supersede(tariff: Tariff, *, on: date | None, successor: Tariff | None = Non
     with transaction.atomic():
         tariff.superseded_on = on
         keep(tariff, changed=("superseded_on",))
-        moved = _move_all(tariff, successor, on) if successor is not None and on is not None else 0
+        moved = _move_all(tariff, successor, move_on or on) if successor is not None and on is not None else 0
         if moved:
-            audit.record("tariff.succeeded", tariff, successor=successor, on=on, moved=moved)
+            audit.record("tariff.succeeded", tariff, successor=successor, on=move_on or on, moved=moved)
     return moved
 
 
@@ -217,6 +221,9 @@ def check_rate(rate: TariffRate) -> None:
     """Refuse a rate whose terms contradict each other."""
     if rate.is_service_charge and rate.service != TariffRate.Service.VOICE:
         raise BookRefused("Only voice rates are service charges.", field="is_service_charge")
+    for name in ("price", "connection_fee", "minimum_charge", "maximum_charge"):
+        if (getattr(rate, name) or 0) < 0:
+            raise BookRefused("A rate has no amount below zero.", field=name)
     if rate.maximum_charge is not None and rate.maximum_charge < rate.minimum_charge:
         raise BookRefused("The maximum charge is below the minimum charge.", field="maximum_charge")
     if rate.key_kind == TariffRate.KeyKind.CODE and not rate.key:

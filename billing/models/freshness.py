@@ -14,11 +14,11 @@ USAGE = ("billing_cdrfile", "billing_ratingbatch", "billing_invoice")
 def fingerprint(reseller_id: int) -> str:
     """Return what stands for the book and the calls as they are now.
 
-    Each table gives its count of rows and the latest transaction that wrote one; calls change only with a file, an act
-    of rating or an invoice.
+    Each table gives its count of rows and the sum of the transactions that wrote them (the latest would not tell of one
+    that began before it and ended after it); calls change only with a file, an act of rating or an invoice.
     """
     asked = " UNION ALL ".join(
-        f"SELECT '{table}', count(*), max(xmin::text::bigint) FROM {table} WHERE reseller_id = %s"  # noqa: S608
+        f"SELECT '{table}', count(*), sum(xmin::text::bigint) FROM {table} WHERE reseller_id = %s"  # noqa: S608
         for table in (*BOOK, *USAGE)
     )
     with connection.cursor() as cursor:

@@ -120,7 +120,8 @@ SELECT DISTINCT covering.id FROM billing_call call {JOIN_BILLED}
 JOIN billing_customer customer ON customer.id = call.customer_id
 CROSS JOIN LATERAL (
     SELECT invoice.id FROM billing_invoice invoice
-    WHERE invoice.customer_id = call.customer_id AND invoice.usage_before > call.started_at
+    WHERE invoice.reseller_id = call.reseller_id AND invoice.customer_id = call.customer_id
+      AND invoice.usage_before > call.started_at
       AND invoice.currency = coalesce(nullif(call.currency, ''), customer.currency)
       AND invoice.usage_batch >= call.batch_id
     ORDER BY invoice.usage_before, invoice.usage_batch, invoice.id LIMIT 1

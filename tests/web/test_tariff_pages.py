@@ -11,6 +11,7 @@ from django.urls import reverse
 from openpyxl import load_workbook
 
 from billing.models import Tariff, TariffAssignment, TariffMarkup, TariffRate, TimeBand
+from billing.tariffs import copy_tariff
 from resellerkpi.core.models import AuditEvent, User
 from resellerkpi.core.scope import enter
 from tests.world import World, make_world
@@ -215,6 +216,9 @@ def test_a_copy_has_the_rates_in_force_at_changed_prices(world: World, ana: Clie
         assert [band.code for band in copy.bands.all()] == ["DAY"]
         assert copy.markups.get().percent == 10
         assert not copy.assignments.exists()
+        Tariff.objects.filter(pk=copy.pk).update(access_charge="0.0001")
+        half = copy_tariff(copy, name="Half", first=date(2026, 4, 1), percent=D(5))
+        assert half.access_charge == D("0.00011")
 
 
 def test_a_superseded_tariff_is_marked_and_those_on_it_move(world: World, ana: Client) -> None:
