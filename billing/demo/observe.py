@@ -5,13 +5,25 @@ from datetime import date
 from decimal import Decimal
 from random import Random
 
+from django.apps import apps
+
+from billing.demo.observe_more import Told, more
 from billing.demo.plan import CustomerPlan
 from billing.demo.shape import Calendar, House, stream
 from billing.demo.words import CAMPAIGNS
 from billing.models import Observation
+from billing.observed import METRICS
 from resellerkpi.core.models import Reseller
 
-SOURCES = (("organic", 900), ("paid search", 420), ("referral", 160), ("direct", 510))
+SOURCES = (("Organic search", 900), ("Paid search", 260), ("Referral", 90), ("Direct", 510))
+#: Where the people of each campaign come from.
+COME_FROM = {
+    "Web search": "Paid search",
+    "Spring mailing": "Post",
+    "Trade fair": "Events",
+    "Referral scheme": "Referral",
+    "Local radio": "Radio",
+}
 #: Monthly spend per campaign in pounds; those that cost only in some months name them.
 SPEND = {
     "Web search": (620, range(1, 13)),
@@ -30,7 +42,12 @@ def store_observations(
     reseller: Reseller, house: House, calendar: Calendar, plans: list[CustomerPlan], seed: int
 ) -> int:
     """Write the observations of every month; return how many."""
-    random = stream(seed, house.code, "observations")
+    random, others = stream(seed, house.code, "observations"), stream(seed, house.code, "observed too")
+    scale = Decimal(house.size.customers) / 238
+    told: list[Told] = []
+    for index, month in enumerate(calendar.months):
+        told += _month(random, house, index, month, plans)
+        told += more(others, index, month, scale, won_by(plans, month))
     rows = [
         Observation(
             reseller=reseller,
@@ -39,13 +56,22 @@ def store_observations(
             dimension=dimension,
             key=key,
             value=value,
-            currency="GBP" if metric.endswith(("spend", "cost")) else "",
+            currency="GBP" if METRICS.get(metric).is_money else "",
         )
-        for index, month in enumerate(calendar.months)
-        for metric, day, dimension, key, value in _month(random, house, index, month, plans)
+        for metric, day, dimension, key, value in told
     ]
     Observation.objects.bulk_create(rows, batch_size=2000)
+    campaigns = apps.get_model("kpis", "Campaign")
+    campaigns.objects.bulk_create(
+        campaigns(reseller_id=reseller.pk, name=name, source=source) for name, source in COME_FROM.items()
+    )
     return len(rows)
+
+
+def won_by(plans: list[CustomerPlan], month: date) -> dict[str, int]:
+    """Return how many customers each campaign won in a month."""
+    begun = [plan.campaign for plan in plans if plan.start.replace(day=1) == month]
+    return {campaign: begun.count(campaign) for campaign in CAMPAIGNS}
 
 
 def _month(
@@ -62,13 +88,11 @@ def _month(
     for source, visits in SOURCES:
         seen = int(visits * (100 + 2 * index) * random.randint(85, 115) / 10_000)
         yield "visits", month, "source", source, Decimal(seen)
-    won = [plan for plan in plans if plan.start.replace(day=1) == month]
-    for campaign in CAMPAIGNS:
-        mine = sum(plan.campaign == campaign for plan in won)
+    for campaign, mine in won_by(plans, month).items():
         leads = mine * random.randint(3, 6) + random.randint(0, 2)
         if leads:
             yield "leads", month, "campaign", campaign, Decimal(leads)
-    yield "support_contacts", month, "", "", Decimal(int(scale * random.randint(95, 140)) + 1)
-    yield "operating_cost", month, "", "", Decimal(int(scale * random.randint(5200, 6100)) + 400)
+            yield "leads_won", month, "campaign", campaign, Decimal(mine)
+            yield "visits", month, "campaign", campaign, Decimal(leads * random.randint(9, 14))
     yield "cpi", month, "", "", Decimal(CPI[month.month - 1])
     yield "rpi", month, "", "", Decimal(CPI[month.month - 1]) + Decimal("0.7")

@@ -16,6 +16,7 @@ from kpis.reading import Reader
 from kpis.series import Point, roots
 from kpis.web.asked import Query, read_query
 from kpis.web.columns import columns, row, value_column
+from kpis.web.observations import ask_for
 from kpis.web.tiles import at_month, change, current, main_line, words
 from kpis.words import DIMENSIONS, SETTINGS, month, plain, setting, shown
 from resellerkpi.core.access import Capability
@@ -86,7 +87,7 @@ def _panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
     wide = reader.points([kpi], _filled(months), ["", query.by] if query.by else [""])[kpi.slug]
     totals = wide[""]
     if not any(p.numerator for p in totals):
-        return [*_nothing(kpi, totals), _definition(kpi, reader)]
+        return [*_nothing(kpi, totals, reader), _definition(kpi, reader)]
     line = main_line(totals, reader.reseller.currency)
     looked = query.month or line[current(line, reader.began)].month
     inside = set(query.months)
@@ -107,13 +108,14 @@ def _filled(months: list[Any]) -> list[Any]:
     return [add_months(months[0], i) for i in range(count)]
 
 
-def _nothing(kpi: Kpi, totals: Sequence[Point]) -> list[Panel]:
-    text = (
-        kpi.needs_data
-        if any("needs_data" in p.marks for p in totals)
-        else "There is nothing to count in these months."
-    )
-    return [HtmlPanel("kpis/_empty.html", {"empty": EmptyState(text)})]
+def _nothing(kpi: Kpi, totals: Sequence[Point], reader: Reader) -> list[Panel]:
+    """Say why there is nothing, and where missing data are entered."""
+    empty = EmptyState("There is nothing to count in these months.")
+    lacking = [p.month for p in totals if "needs_data" in p.marks]
+    if lacking:
+        closed = [p.month for p in totals if "open" not in p.marks]
+        empty = ask_for(kpi, reader.scope, closed[-1] if closed else lacking[-1])
+    return [HtmlPanel("kpis/_empty.html", {"empty": empty})]
 
 
 def _headline(kpi: Kpi, line: Sequence[Point], looked: Any) -> Facts:

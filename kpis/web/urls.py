@@ -6,6 +6,12 @@ from kpis.web.backend import BackendAnswer, BackendIndex, OpenApi
 from kpis.web.connect import Connect, RevokeKey
 from kpis.web.counting import Counting
 from kpis.web.detail import KpiCsv, KpiDetail, KpiJson
+from kpis.web.observations import (
+    EnterObservations,
+    ObservationList,
+    ObservationMetrics,
+    ObservationTemplate,
+)
 from kpis.web.overview import KpiList, Overview
 
 urlpatterns: list[URLPattern] = [
@@ -14,6 +20,14 @@ urlpatterns: list[URLPattern] = [
     path("kpis/connect/", Connect.as_view(), name="kpi-connect"),
     path("kpis/keys/<int:pk>/revoke/", RevokeKey.as_view(), name="key-revoke"),
     path("kpis/settings/", Counting.as_view(), name="kpi-settings"),
+    path("kpis/observations/", ObservationMetrics.as_view(), name="observation-metrics"),
+    path("kpis/observations/lines/", ObservationList.as_view(), name="observation-list"),
+    path("kpis/observations/<slug:slug>/", EnterObservations.as_view(), name="observation-enter"),
+    path(
+        "kpis/observations/<slug:slug>/template.csv",
+        ObservationTemplate.as_view(),
+        name="observation-template",
+    ),
     path("kpis/<slug:slug>/", KpiDetail.as_view(), name="kpi"),
     path("kpis/<slug:slug>.json", KpiJson.as_view(), name="kpi-json"),
     path("kpis/<slug:slug>.csv", KpiCsv.as_view(), name="kpi-csv"),

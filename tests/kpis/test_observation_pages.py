@@ -1,0 +1,148 @@
+"""Entering what billing cannot know: the grid of months, the form of lines, the template, the way from a KPI."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from billing.importing.book.observations import check
+from billing.importing.tables.kind import Work
+from billing.models import Observation
+from billing.observed import METRICS, Area, Metric
+from kpis.observing import used_by
+from kpis.web.observations import examples
+from resellerkpi.core.models import Reseller
+from resellerkpi.core.periods import add_months
+from resellerkpi.core.scope import enter
+from tests.rules.test_access import client_of
+from tests.world import World, make_world
+
+pytestmark = pytest.mark.usefixtures("committed_db")
+D = Decimal
+MONTH = add_months(timezone.now().date().replace(day=1), -1)
+
+
+@pytest.fixture
+def world() -> World:
+    return make_world()
+
+
+@pytest.fixture
+def browser(world: World) -> Client:
+    return client_of(world.ana)
+
+
+def url(metric: str, month: date = MONTH) -> str:
+    """Return where a metric's month is entered."""
+    return f"{reverse('observation-enter', args=[metric])}?month={month:%Y-%m}"
+
+
+def kept(world: World, metric: str) -> set[tuple[Any, ...]]:
+    """Return the lines held."""
+    with enter(world.alpha.scope()):
+        rows = Observation.objects.filter(metric=metric)
+        return set(rows.values_list("date", "dimension", "key", "currency", "value"))
+
+
+def test_lines_are_entered_changed_and_removed(world: World, browser: Client) -> None:
+    told = {
+        "key_0": "Web search", "value_0": "620.50", "currency_0": "", "date_0": str(MONTH),
+        "key_1": "", "value_1": "80", "currency_1": "EUR", "date_1": str(MONTH.replace(day=3)),
+    }  # fmt: skip
+    assert browser.post(url("marketing_spend"), told).status_code == 302
+    assert kept(world, "marketing_spend") == {
+        (MONTH, "campaign", "Web search", "", D("620.5")),
+        (MONTH.replace(day=3), "", "", "EUR", D(80)),
+    }
+    with enter(world.alpha.scope()):
+        first, second = Observation.objects.filter(metric="marketing_spend").order_by("date")
+    shown = browser.get(url("marketing_spend")).content.decode()
+    assert "Web search" in shown
+    told |= {"id_0": str(first.pk), "value_0": "7", "id_1": str(second.pk), "value_1": ""}
+    answer = browser.post(url("marketing_spend"), told, follow=True)
+    assert "1 line of" in answer.content.decode()
+    assert kept(world, "marketing_spend") == {(MONTH, "campaign", "Web search", "", D(7))}
+    assert str(MONTH) not in browser.get(url("clicks")).content.decode().split("<tbody>")[0]
+
+
+@pytest.mark.parametrize(
+    ("metric", "told", "words"),
+    [
+        ("visits", {"value_0": "1.5"}, "decimal"),
+        ("visits", {"value_0": "-1"}, "is not less than 0"),
+        ("visits", {"value_0": "3", "key_0": "Search"}, "It can by source or campaign."),
+        ("visits", {"value_0": "3", "dimension_0": "source"}, "Say which source it is"),
+        ("visits", {"value_0": "3", "date_0": "2020-01-01"}, "This page holds the lines of"),
+        ("visits", {"value_0": "3", "value_1": "4"}, "There is a line of this day and key above."),
+        ("visits", {"dimension_0": "source", "key_0": "Search"}, "Say how much."),
+        ("visits", {"value_0": "many"}, "Enter a number."),
+        ("marketing_spend", {"value_0": "3", "currency_0": "pounds"}, "Write it like GBP."),
+        ("marketing_spend", {"value_0": "3", "value_1": "3", "currency_1": "GBP"}, "day and key above"),
+        ("csat_responses", {"value_0": "3", "key_0": "9"}, "Select a valid choice"),
+        ("csat_responses", {"value_0": "3"}, "is entered by score"),
+    ],
+)
+def test_a_refused_value_says_why(
+    world: World, browser: Client, metric: str, told: dict[str, str], words: str
+) -> None:
+    answer = browser.post(url(metric), told)
+    assert answer.status_code == 422
+    assert words in answer.content.decode().replace("&#x27;", "'")
+    assert kept(world, metric) == set()
+
+
+def test_a_month_to_come_is_refused_and_a_strange_one_is_last_month(world: World, browser: Client) -> None:
+    later = add_months(MONTH, 2)
+    answer = browser.post(url("visits", later), {"value_0": "3"})
+    assert "lies in the future" in answer.content.decode()
+    shown = browser.get(f"{reverse('observation-enter', args=['visits'])}?month=soon").content.decode()
+    assert f"{MONTH:%B %Y}" in shown
+    assert browser.get(reverse("observation-enter", args=["nothing"])).status_code == 404
+
+
+def test_the_grid_counts_lines_by_month(world: World, browser: Client) -> None:
+    browser.post(url("visits"), {"value_0": "3", "dimension_1": "source", "key_1": "Search", "value_1": "5"})
+    shown = browser.get(reverse("observation-metrics")).content.decode()
+    assert f'aria-label="Visits, {MONTH:%B %Y}: 2 lines"' in shown
+    assert f'aria-label="Clicks, {MONTH:%B %Y}: missing, enter"' in shown
+    listed = browser.get(reverse("observation-list"), {"metric": "visits", "as": "csv"}).content.decode()
+    assert len(listed.strip().splitlines()) == 3
+
+
+def test_a_kpi_without_data_leads_to_its_form(world: World, browser: Client) -> None:
+    shown = browser.get(reverse("kpi", args=["csat"])).content.decode()
+    assert "Needs data: enter or upload how many answered each score from 1 to 5." in shown
+    assert reverse("observation-enter", args=["csat_responses"]) in shown
+    viewer = client_of(world.vic).get(reverse("kpi", args=["csat"])).content.decode()
+    assert reverse("observation-enter", args=["csat_responses"]) not in viewer
+
+
+@pytest.mark.parametrize("metric", list(METRICS), ids=lambda m: m.slug)
+def test_a_template_loads_as_it_is(metric: Metric) -> None:
+    work = Work(Reseller(code="x", name="X"), timezone.now().date())
+    rows = [
+        {
+            "line": 2,
+            "metric": metric.slug,
+            "date": MONTH,
+            "value": D(0),
+            "dimension": d,
+            "key": k,
+            "currency": None,
+        }
+        for d, k in examples(metric)
+    ]
+    assert rows
+    check(rows, work)
+    assert not work.problems
+
+
+def test_every_metric_is_of_use() -> None:
+    idle = [
+        slug for slug, kpis in used_by().items() if not kpis and METRICS.get(slug).area is not Area.INDICES
+    ]
+    assert idle == []
