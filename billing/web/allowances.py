@@ -131,9 +131,9 @@ class AllowanceList(ListPage):
     filterset = UseFilters
     order = ("-overflow_calls", "customer__name", "bundle__priority")
     columns = (
-        Date(name="month", hidden=True),
         Text(name="customer", source="customer__name", url="customer"),
         *FIGURES,
+        Date(name="month", hidden=True),
     )
     empty = EmptyState(
         "No allowance was drawn in this month. Packages are listed here once calls are supplied, or overnight."
