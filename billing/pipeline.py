@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from babel.dates import format_date
 from django.db import connection
 from django.db.models import Max, Min
 
@@ -35,6 +34,7 @@ from billing.rating.rerate import RerateResult, rerate
 from billing.rating.selection import RerateSelection
 from resellerkpi.core.artifacts import sha256
 from resellerkpi.core.audit import record
+from resellerkpi.core.columns import day as day_words
 from resellerkpi.core.models import Reseller, User
 from resellerkpi.core.periods import midnight, month_of
 
@@ -114,7 +114,7 @@ def _refuse_repeated(reseller: Reseller, carrier: Carrier, digest: str) -> None:
     earlier = CdrFile.objects.filter(carrier=carrier, sha256=digest).first()
     if earlier is not None:
         day = earlier.loaded_at.astimezone(reseller.zone).date() if earlier.loaded_at else None
-        when = f" on {format_date(day, 'd MMM y', locale='en_GB')}" if day else ""
+        when = f" on {day_words(day)}" if day else ""
         raise FileRefused(f"This file was already loaded{when} as {earlier.name}.")
 
 

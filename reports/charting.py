@@ -6,12 +6,10 @@ from datetime import date
 from decimal import Decimal as D
 from typing import Any
 
-from babel.dates import format_date
-
 from reports.frozen import COUNT, Frozen
 from reports.report import Preset
 from resellerkpi.core.chartspec import Bar, Chart, Line, Stack
-from resellerkpi.core.columns import LOCALE, Column, Date, DateTime, Decimal, Int, Minutes, Money, Text
+from resellerkpi.core.columns import Column, Date, DateTime, Decimal, Int, Minutes, Money, Text
 from resellerkpi.core.periods import add_months
 
 TYPES: dict[str, type[Chart]] = {"bar": Bar, "line": Line, "stack": Stack}
@@ -94,7 +92,7 @@ def _word(column: Column, row: Mapping[str, Any]) -> str:
 
 
 def _month(day: date) -> str:
-    return format_date(day, "MMM y", locale=LOCALE)
+    return f"{day:%b %Y}"
 
 
 def _every_month(rows: list[dict[str, Any]], chart: Chart) -> list[dict[str, Any]]:

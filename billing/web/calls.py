@@ -16,7 +16,7 @@ from resellerkpi.core.periods import Period, month_of
 from resellerkpi.core.querysets import ScopedQuerySet
 from resellerkpi.ui.filters import OneOf, PeriodFilter, ScopedFilterSet, SearchFilter
 from resellerkpi.ui.panels import EmptyState, Facts, HtmlPanel, Panel
-from resellerkpi.ui.templatetags.ui import figure, minutes, moment
+from resellerkpi.ui.templatetags.ui import day, figure, minutes, moment
 from resellerkpi.ui.views import DetailPage, ListPage
 
 MONEY, WHOLESALE = Capability.VIEW_MONEY, Capability.VIEW_WHOLESALE
@@ -129,7 +129,7 @@ class CallPage(DetailPage):
         call = self.object
         local = call.started_at.astimezone(self.reseller.zone)
         service = dict(SERVICES).get(call.service, "Call").replace("Voice", "Call")
-        self.title = f"{service} on {local:%d %b %Y} at {local:%H:%M:%S}"
+        self.title = f"{service} on {day(local.date())} at {local:%H:%M:%S}"
         told = explain(call, self.reseller, show_cost=self.scope.can(WHOLESALE))
         panels: list[Panel] = [Facts("Record", self.record(call)), Facts("Outcome", self.outcome(call))]
         if self.scope.can(MONEY):

@@ -15,7 +15,7 @@ from reports.models import ShareLink, ShareView
 from reports.web.forms import ShareForm
 from reports.web.result import find_run
 from resellerkpi.core.access import Capability
-from resellerkpi.core.columns import DateTime, Text
+from resellerkpi.core.columns import DateTime, Text, day
 from resellerkpi.ui.panels import EmptyState, TablePanel
 from resellerkpi.ui.views import FormPage, Page
 
@@ -95,7 +95,7 @@ def openings_of(run: Any) -> list[dict[str, Any]]:
         {
             "pk": view.pk,
             "at": view.at.astimezone(run.reseller.zone),
-            "link": view.link.label or f"Link of {view.link.created_at:%d %b %Y}",
+            "link": view.link.label or f"Link of {day(view.link.created_at)}",
             "what": view.get_what_display(),
             "who": str(view.user) if view.user else f"Stranger {view.visitor[:4]}",
             "network": view.network,

@@ -10,7 +10,6 @@ from datetime import date, datetime
 from decimal import Decimal as D
 from typing import Any, ClassVar
 
-from babel.dates import format_date
 from babel.numbers import format_decimal
 
 from resellerkpi.core.access import Capability
@@ -269,7 +268,7 @@ def round_for_display(value: D, decimals: int) -> D:
 
 def day(value: date | None) -> str:
     """Return a day as "22 Nov 2026" or a dash."""
-    return DASH if value is None else format_date(value, "d MMM y", locale=LOCALE)
+    return DASH if value is None else f"{value.day} {value:%b} {value.year}"
 
 
 def visible(columns: Iterable[Column], capabilities: frozenset[Capability]) -> list[Column]:

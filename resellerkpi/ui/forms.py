@@ -1,7 +1,8 @@
 """Form fields of the house: scoped choices, days, periods."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
@@ -92,6 +93,33 @@ class ReferenceField(forms.CharField):
         return row
 
 
+def limits(db_field: models.Field) -> dict[str, Any]:
+    """Return the least and greatest value the table's own checks allow, so that the form says it in words."""
+    places = getattr(db_field, "decimal_places", 0) or 0
+    step, found = (Decimal(1).scaleb(-places) if places else 1), {}
+    ends = {"gte": ("min_value", 0), "gt": ("min_value", 1), "lte": ("max_value", 0), "lt": ("max_value", -1)}
+    checks = [c for c in db_field.model._meta.constraints if isinstance(c, models.CheckConstraint)]
+    for lookup, value in (term for check in checks for term in _terms(check.condition)):
+        name, _, how = lookup.partition("__")
+        if name == db_field.name and how in ends and isinstance(value, int):
+            end, steps = ends[how]
+            found[end] = value + steps * step
+    return found
+
+
+def _terms(check: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the comparisons a row must pass one by one; "empty, or more than" counts as its comparison."""
+    if isinstance(check, tuple):
+        yield check
+        return
+    if not isinstance(check, models.Q) or check.negated:
+        return
+    parts = [c for c in check.children if not (isinstance(c, tuple) and c[0].endswith("__isnull"))]
+    if check.connector == models.Q.AND or len(parts) == 1:
+        for part in parts:
+            yield from _terms(part)
+
+
 def house_field(db_field: models.Field, **options: Any) -> Any:
     """Make the form field of a model field: scoped choices for links, the browser's picker for days."""
     if isinstance(db_field, models.ForeignKey):
@@ -101,6 +129,8 @@ def house_field(db_field: models.Field, **options: Any) -> Any:
             label=db_field.verbose_name.capitalize(),
             help_text=db_field.help_text,
         )
+    if isinstance(db_field, models.IntegerField | models.DecimalField):
+        options = limits(db_field) | options
     if isinstance(db_field, models.DateField) and not isinstance(db_field, models.DateTimeField):
         options["widget"] = DayInput()
     return db_field.formfield(**options)
