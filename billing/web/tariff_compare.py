@@ -55,9 +55,9 @@ class CompareFilters(ScopedFilterSet):
     """What to compare, by which call, and which outcomes to show; read by the page, nothing is narrowed in SQL."""
 
     left = TariffFilter(label="First tariff", empty_label="Choose…")
-    left_on = django_filters.DateFilter(label="as of (else today)", widget=DayInput())
+    left_on = django_filters.DateFilter(label="Its prices on (or today)", widget=DayInput())
     right = TariffFilter(label="Second tariff", empty_label="The same")
-    right_on = django_filters.DateFilter(label="as of (else today)", widget=DayInput())
+    right_on = django_filters.DateFilter(label="Its prices on (or today)", widget=DayInput())
     seconds = SecondsFilter(
         label="Call of (seconds)",
         min_value=1,

@@ -35,7 +35,8 @@ NUMBER_TYPES = [("", "Numbers of any type"), *Number.Type.choices]
 def regions() -> list[tuple[str, str]]:
     """Return whose bank holidays can be kept: none, the parts of the United Kingdom, then countries by name."""
     names = Locale("en", "GB").territories
-    countries = ((code, str(names.get(code, code))) for code in holidays.list_supported_countries())
+    codes = holidays.list_supported_countries(include_aliases=False)
+    countries = ((code, str(names.get(code, code))) for code in codes)
     return [("", "None"), *KINGDOM, *sorted(countries, key=lambda row: row[1])]
 
 
@@ -201,7 +202,13 @@ class SupersedeFields(forms.Form):
         required=False,
         label="Move everybody on it to",
         empty_label="Nobody moves",
-        help_text="On that day, for the same class of calls. Who does not move is still priced by the old tariff.",
+        help_text="For the same class of calls. Who does not move is still priced by the old tariff.",
+    )
+    move_on = forms.DateField(
+        widget=DayInput(),
+        required=False,
+        label="Moving on",
+        help_text="The first day on the other tariff. Empty: the day from which this one is superseded.",
     )
 
 
@@ -226,7 +233,8 @@ class SupersedeTariff(TariffStep):
         """Show the day it has, else today."""
         super().form_kwargs()
         self.title = f"Mark {self.tariff} as superseded"
-        return {"initial": {"on": self.tariff.superseded_on or self.today}}
+        since = self.tariff.superseded_on
+        return {"initial": {"on": since or self.today, "move_on": self.today if since else None}}
 
     def get_context(self) -> dict[str, Any]:
         """List who is on it today."""
@@ -237,7 +245,7 @@ class SupersedeTariff(TariffStep):
     def save(self, form: Any) -> str:
         """Keep the day and move who is to move."""
         on, successor = form.cleaned_data["on"], form.cleaned_data["successor"]
-        moved = supersede(self.tariff, on=on, successor=successor)
+        moved = supersede(self.tariff, on=on, successor=successor, move_on=form.cleaned_data["move_on"])
         words = f"{self.tariff} is superseded from {day_words(on)}." if on else f"{self.tariff} is in use."
         if successor is not None:
             words += f" {moved:,} moved to {successor}." if moved else " Nobody was on it."

@@ -1,5 +1,6 @@
 """Rates: the list of one tariff, adding one, changing one from a day on, ending one."""
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -10,8 +11,8 @@ from django.http import Http404
 from django.urls import URLPattern, path, reverse
 
 from billing.book import BookRefused, keep
-from billing.models import TariffRate
-from billing.tariffs import check_rate, end_rate, put_rate
+from billing.models import TariffRate, TimeBand
+from billing.tariffs import check_rate, end_rate, line_of, put_rate
 from billing.web.editing import BookForm
 from billing.web.lookups import find_tariff
 from resellerkpi.core.access import Capability
@@ -23,6 +24,7 @@ from resellerkpi.ui.panels import Action, EmptyState
 from resellerkpi.ui.views import ListPage
 
 MONEY = Capability.VIEW_MONEY
+PREFIX_MARKS = re.compile(r"[\s+().-]")
 SERVICE_CHARGE = ((True, "Service charge"), (False, ""))
 RATES: tuple[Column, ...] = (
     Text(name="destination"),
@@ -154,9 +156,9 @@ class RateFields(Gated, forms.ModelForm):
         }
         help_texts = {
             "price": "A minute, a message or a data unit.",
-            "key": "Digits with country code, no +. Empty serves every destination.",
+            "key": "Digits with country code, such as 4477. Empty serves every destination.",
             "call_class": "Such as mobile or premium: own tariffs and markups may go by it.",
-            "band": "The code of a time band of the tariff; empty is any time.",
+            "band": "The name of a time band of the tariff; empty is any time.",
             "is_service_charge": "The access charge of the customer's own tariff is added to each minute.",
             "valid_from": "The rate with the same key and band before it ends there.",
         }
@@ -164,6 +166,29 @@ class RateFields(Gated, forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         short_decimals(self)
+
+    def clean_key(self) -> str:
+        """Return a prefix as digits, whatever stands between them; a code as it is. Other signs are refused."""
+        key: str = self.cleaned_data["key"].strip()
+        if self.cleaned_data.get("key_kind") != TariffRate.KeyKind.PREFIX:
+            return key
+        digits = PREFIX_MARKS.sub("", key)
+        if digits and not (digits.isascii() and digits.isdigit()):
+            raise forms.ValidationError("A prefix has digits only, with the country code: such as 4477.")
+        return digits
+
+    def clean_band(self) -> str:
+        """Return the time band; on a retail tariff one that it or a tariff it looks further in has."""
+        band: str = self.cleaned_data["band"].strip()
+        tariff = self.instance.tariff
+        if band and tariff.kind == tariff.Kind.RETAIL:
+            codes = set(TimeBand.objects.filter(tariff__in=line_of(tariff)).values_list("code", flat=True))
+            if band not in codes:
+                known = (
+                    f"It has: {', '.join(sorted(codes))}." if codes else "It has none: add the band first."
+                )
+                raise forms.ValidationError(f"The tariff has no time band “{band}”. {known}")
+        return band
 
 
 def short_decimals(form: Any) -> None:

@@ -12,6 +12,7 @@ from billing.tariffs import line_of, still_on
 from billing.web.editing import list_actions
 from billing.web.lookups import TARIFF_STATES, find_tariff, open_tariffs, running, tariff_state
 from billing.web.tariff_bands import band_panel
+from billing.web.tariff_forms import regions
 from billing.web.tariff_rates import RATES, rate_rows, telling
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Choice, Code, Column, Date, Flag, Int, Percent, Text
@@ -214,7 +215,7 @@ def pricing(tariff: Tariff, line: list[Tariff], scope: Scope) -> list[tuple[Any,
         ("Price of a call", f"{tariff.places} places, rounded {tariff.get_rounding_display().lower()}"),
         ("Crossing a band", tariff.get_band_rule_display()),
         ("Time zone", tariff.time_zone),
-        ("Bank holidays", tariff.holidays or "None"),
+        ("Bank holidays", dict(regions()).get(tariff.holidays, tariff.holidays)),
         ("Unanswered calls", "Connection fee charged" if tariff.charge_unanswered else "Free"),
         ("Inside an allowance", "Connection fee charged" if tariff.fee_inside_allowance else "Free"),
         ("Data", data_words(tariff)),
@@ -229,7 +230,9 @@ def default_words(tariff: Tariff, scope: Scope) -> str:
         return "No"
     kind = dict(Number.Type.choices).get(tariff.default_number_type, "")
     carrier = f"of {tariff.carrier}" if tariff.carrier and scope.can(WHOLESALE) else ""
-    which = " ".join(part for part in (f"{kind.lower()} numbers" if kind else "", carrier) if part)
+    which = " ".join(
+        part for part in (f"{kind[:1].lower()}{kind[1:]} numbers" if kind else "", carrier) if part
+    )
     return f"Yes, for {which}" if which else "Yes"
 
 

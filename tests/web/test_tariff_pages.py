@@ -72,7 +72,7 @@ def test_details_are_changed_and_inheritance_is_drawn(world: World, ana: Client)
         time_zone="Europe/London",
     )
     assert "0.05 GBP a minute" in page
-    assert "GB-SCT" in page
+    assert "Scotland" in page
     assert "Where its rates come from" in page
     with enter(house.scope()):
         gold = Tariff.objects.get(name="Gold")
