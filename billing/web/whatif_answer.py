@@ -82,6 +82,7 @@ class WhatIfResult(FrozenPage):
         return (
             named,
             *(() if self.by_destination else (Code(name="code", label="Account", hidden=True),)),
+            Money(name="difference", label=difference, total=SUM, needs=WHOLESALE if buying else MONEY),
             Code(name="currency"),
             Int(name="calls", total=SUM),
             Minutes(name="seconds", label="Duration", total=SUM, hidden=True),
@@ -94,7 +95,6 @@ class WhatIfResult(FrozenPage):
             Percent(name="new_share", label="Margin %", parts=("new_margin", "new_retail"), sortable=True,
                     group="As it would be", needs=MARGIN),
             Text(name="flag", label="Floor", group="As it would be", needs=MARGIN),
-            Money(name="difference", label=difference, total=SUM, needs=WHOLESALE if buying else MONEY),
         )  # fmt: skip
 
     @property

@@ -1,5 +1,6 @@
 """The form of a what-if question: who, at which prices, over which months, and what to look out for."""
 
+from copy import deepcopy
 from typing import Any
 
 from django import forms
@@ -52,9 +53,10 @@ class AskForm(forms.Form):
             del self.fields[name]
         self.fields["period"].zone = zone  # type: ignore[attr-defined]
         if kind == "wholesale":
-            self.fields["tariff"] = ScopedChoiceField(
+            decks = ScopedChoiceField(
                 Tariff, only={"kind": Tariff.Kind.WHOLESALE}, label="Proposed wholesale tariff"
             )
+            self.fields["tariff"] = deepcopy(decks)  # a copy asks for its rows
             del self.fields["notice_days"]
         if kind == "change":
             self.fields["tariff"].label = "Tariff"
