@@ -1,6 +1,7 @@
 """Carriers' bills: the list, one bill with its lines, all lines of all bills, allocating again, removing."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -243,7 +244,8 @@ class BillPage(ListPage):
 
 
 def _about(bill: CarrierInvoice) -> str:
-    days = f", serves {day(bill.period_start)} to before {day(bill.period_end)}" if bill.period_start else ""
+    last = bill.period_end - timedelta(days=1) if bill.period_end else None
+    days = f", serves {day(bill.period_start)} to {day(last)}" if bill.period_start else ""
     return f"{bill.carrier.name}, dated {day(bill.invoice_date)}{days}."
 
 
@@ -251,7 +253,7 @@ def tiles(bill: CarrierInvoice, sums: BillSums, here: str) -> list[Tile]:
     """Return what a bill comes to as tiles that lead to its lines."""
     shown: dict[str, Any] = {"unit": bill.currency}
     open_lines = (_lines(sums.open_lines),) if sums.open_lines else ()
-    nobodys = (f"{sums.nobodys_lines} nobody's",) if sums.nobodys_lines else ()
+    nobodys = (f"{sums.nobodys_lines} nobody’s lines",) if sums.nobodys_lines else ()
     asked = " and ".join(f"for {money(amount, currency)}" for currency, amount in sums.asked.items())
     made = [
         Tile(label="Sum of the lines", value=_amount(sums.total, bill), **shown, target=_lines(sums.lines),

@@ -1,6 +1,7 @@
 """One line of a carrier's bill: what it is for, said by hand, left out, or opened again."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -245,8 +246,8 @@ class LineForm(CostForm):
         self.back = (str(row), self.cancel_url)
         reference = f", reference {row.reference}" if row.reference else ""
         self.purpose = (
-            f"{row.description}{reference}, {money(row.amount, bill.currency)}, {day(row.service_start)} to before "
-            f"{day(row.service_end)}; line {row.line} of bill {bill.number} of {bill.carrier.name}."
+            f"{row.description}{reference}, {money(row.amount, bill.currency)}, {day(row.service_start)} to "
+            f"{day(row.service_end - timedelta(days=1))}; line {row.line} of bill {bill.number} of {bill.carrier.name}."
         )
         return {"charge": row}
 

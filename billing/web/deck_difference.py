@@ -140,7 +140,10 @@ class DeckDifference(FrozenPage):
             ("unchanged", "As they are"),
             ("absent", "Not in the deck"),
         ]
-        shown = [Tile(label=label, value=figure(found[name]), unit="prices") for name, label in names]
+        shown = [
+            Tile(label=label, value=figure(found[name]), unit="price" if found[name] == 1 else "prices")
+            for name, label in names
+        ]
         if found["average_rise"] is not None:
             average = figure(Decimal(found["average_rise"]), 1)
             shown.append(

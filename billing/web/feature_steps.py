@@ -95,7 +95,7 @@ class FeaturePage(DetailPage):
         items: list[tuple[Any, ...]] = [
             ("Number", feature.number or "", number),
             ("Reference", feature.reference),
-            ("Charged", "No" if feature.not_charged else f"{kind.get_interval_display()}, "
+            ("Charged", "No, it is marked as not billed" if feature.not_charged else f"{kind.get_interval_display()}, "
              f"{kind.get_timing_display().lower()}"),
             ("Minimum term until", day(feature.minimum_term_end) if feature.minimum_term_end else "None"),
         ]  # fmt: skip

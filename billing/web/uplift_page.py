@@ -35,8 +35,8 @@ SUMS: tuple[Column, ...] = (
 )
 PRICES: tuple[Column, ...] = (
     Text(name="name", label="Feature type", url="feature-type"),
-    Money(name="old", label="List price now", decimals=4),
-    Money(name="new", label="List price then", decimals=4),
+    Money(name="old", label="List price now"),
+    Money(name="new", label="List price then"),
     Percent(name="rise", decimals=2),
 )
 MOST = 250

@@ -72,7 +72,7 @@ class AddIndex(BookForm):
     form_class = IndexFields
     title = "Enter a CPI or RPI figure"
     purpose = (
-        "The annual rate as published. A list of them can be imported as observations (metric cpi or rpi)."
+        "The annual rate as published. Many at once are imported as observations, under the metric cpi or rpi."
     )
 
     def form_kwargs(self) -> dict[str, Any]:
