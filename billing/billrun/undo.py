@@ -3,11 +3,19 @@
 from django.db import connection
 
 from billing.models import BillingRun
+from billing.models.corrected import PREFIX
 from resellerkpi.core.audit import record
 
 #: The run's rows may be younger than the statistics: with those of an empty table each row would be sought in turn.
 _AS_MANY = "SET LOCAL enable_nestloop = off"
 _AS_USUAL = "SET LOCAL enable_nestloop = on"
+#: Corrections of the run's invoices that wait for a bill: their calls will be billed anew, at the right price.
+_CORRECTIONS = """
+DELETE FROM billing_charge charge USING billing_invoice invoice
+WHERE charge.reseller_id = %(reseller)s AND charge.invoice_line_id IS NULL AND invoice.reseller_id = %(reseller)s
+    AND invoice.run_id = %(run)s AND invoice.state = 'draft'
+    AND charge.source_key LIKE %(corrections)s AND split_part(charge.source_key, ':', 2) = invoice.id::text
+"""
 _STEPS = (
     """
     UPDATE billing_charge charge SET invoice_line_id = NULL
@@ -34,13 +42,16 @@ def remove_drafts(run: BillingRun) -> int:
     """Delete the drafts of a locked run and make it a draft again; return how many invoices went."""
     with connection.cursor() as cursor:
         cursor.execute(_AS_MANY)
+        about = {"reseller": run.reseller_id, "run": run.pk}
+        cursor.execute(_CORRECTIONS, {**about, "corrections": f"{PREFIX}%"})
+        corrections = {"corrections": cursor.rowcount} if cursor.rowcount else {}
         for step in _STEPS:
-            cursor.execute(step, {"reseller": run.reseller_id, "run": run.pk})
+            cursor.execute(step, about)
         removed = cursor.rowcount
         cursor.execute(_AS_USUAL)
     run.state, run.accepted_errors, run.usage_batch = BillingRun.State.DRAFT, "", None
     run.billed_at = run.confirmed_at = None
     run.checked_by = run.confirmed_by = None
     run.save()
-    record("run.undone", run, invoices=removed)
+    record("run.undone", run, invoices=removed, **corrections)
     return removed

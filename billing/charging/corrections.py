@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from babel.dates import format_date
@@ -36,15 +36,15 @@ def raise_corrections(reseller: Reseller, ticked: Sequence[Ticked], *, on: date)
     sums = lines.values("invoice").annotate(
         net=Sum("net"), first=Min("service_start"), end=Max("service_end")
     )
-    billed = {row["invoice"]: row for row in sums}
+    billed = {row["invoice"]: (row["net"], row["first"], row["end"]) for row in sums}
     before, turns = corrected_before(wanted), _turns(wanted)
     made = []
     for invoice in invoices.order_by("pk"):
-        row, used = wanted[invoice.pk], billed[invoice.pk]
-        amount = row.right - used["net"] - before.get(invoice.pk, Decimal(0))
+        row, (net, first, end) = wanted[invoice.pk], billed.get(invoice.pk) or _without_usage(invoice)
+        amount = row.right - net - before.get(invoice.pk, Decimal(0))
         if amount:
             key = correction_key(invoice.pk, turns.get(invoice.pk, 0) + 1)
-            made.append(_charge(invoice, amount, row.calls, used["first"], used["end"], key, on))
+            made.append(_charge(invoice, amount, row.calls, first, end, key, on))
     Charge.objects.bulk_create(made)
     for charge in made:
         record(
@@ -55,6 +55,12 @@ def raise_corrections(reseller: Reseller, ticked: Sequence[Ticked], *, on: date)
             currency=charge.currency,
         )
     return made
+
+
+def _without_usage(invoice: Invoice) -> tuple[Decimal, date, date]:
+    """Return what an invoice has as usage that shows none: nothing, over its period or else its day."""
+    first = invoice.period_start or invoice.invoice_date
+    return Decimal(0), first, invoice.period_end or first + timedelta(days=1)
 
 
 def _charge(

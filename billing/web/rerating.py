@@ -250,6 +250,11 @@ class PriceAgainResult(FrozenPage):
         if not rows:
             messages.error(self.request, "Tick the bills to correct first.")
             return
+        if self.is_stale:
+            messages.error(
+                self.request, "Prices or calls have changed since this preview; look at a new one first."
+            )
+            return
         ticked = [Ticked(row["invoice_id"], Decimal(row["right"]), row["calls"]) for row in rows]
         made = raise_corrections(self.reseller, ticked, on=self.today)
         total = ", ".join(

@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from billing.bills import bill, credit, undo
+from billing.charging.adjust import add_charge
 from billing.charging.corrections import Ticked, raise_corrections
 from billing.models import BillingRun, Charge, Invoice, InvoiceLine, TariffRate
 from billing.rating.corrections import Correction, propose
 from billing.rating.selection import RerateSelection
+from resellerkpi.core.models import AuditEvent
 from resellerkpi.core.periods import parse_month
 from resellerkpi.core.scope import Scope, enter
 from tests.billing.rating_book import UNIT, at, chunk_of
@@ -183,3 +185,25 @@ def test_calls_that_cannot_be_priced_any_more_are_left_alone(billed: Billed) -> 
     TariffRate.objects.filter(key="44").update(valid_to=date(2026, 1, 2))
     found = propose(billed.world.reseller, MARCH)
     assert (found.corrections, found.left) == ([], len(billed.calls))
+
+
+def test_an_undone_run_takes_the_corrections_of_its_bills_along(billed: Billed) -> None:
+    reprice(billed)
+    found = propose(billed.world.reseller, MARCH).corrections
+    ticked = [Ticked(row.invoice_id, row.right, row.calls) for row in found]
+    assert len(raise_corrections(billed.world.reseller, ticked, on=date(2026, 4, 2))) == 2
+    undo(BillingRun.objects.get().pk)
+    assert Charge.objects.filter(source_key__startswith="rerate:").count() == 0
+    event = AuditEvent.objects.get(action="run.undone")
+    assert event.details == {"invoices": 2, "corrections": 2}
+
+
+def test_a_bill_without_usage_lines_can_be_corrected(billed: Billed) -> None:
+    world = billed.world
+    quiet = world.customer("C3", status="active", vat_rate="20")
+    add_charge(quiet, description="Visit", amount=Decimal(9), on=date(2026, 4, 2))
+    billed.bill("2026-04")
+    invoice = Invoice.objects.get(customer=quiet)
+    made = raise_corrections(world.reseller, [Ticked(invoice.pk, Decimal("3.20"), 1)], on=date(2026, 5, 2))
+    shown = [(c.amount, c.service_start, c.service_end) for c in made]
+    assert shown == [(Decimal("3.20"), date(2026, 4, 1), date(2026, 5, 1))]

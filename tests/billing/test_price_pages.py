@@ -115,6 +115,14 @@ def test_billed_calls_are_corrected_by_ticked_charges(ana: tuple[Client, Worked]
     browser.post(job.result_url, {"do": "raise"})
     with enter(alpha.house.scope()):
         assert not Charge.objects.filter(source_key__startswith="rerate:").exists()
+    dearer(alpha, "0.6")
+    late = browser.post(job.result_url, {"do": "raise", "invoice": str(alpha.invoice.pk)}, follow=True)
+    assert "look at a new one first" in late.content.decode()
+    with enter(alpha.house.scope()):
+        assert not Charge.objects.filter(source_key__startswith="rerate:").exists()
+    dearer(alpha, "0.5")
+    browser.post("/usage/price-again/", AUGUST)
+    job = latest(alpha, "usage.preview")
     for _ in range(2):
         browser.post(job.result_url, {"do": "raise", "invoice": str(alpha.invoice.pk)})
     with enter(alpha.house.scope()):
