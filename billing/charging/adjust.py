@@ -59,11 +59,21 @@ def add_charge(
 
 
 def remove_charge(charge_id: int) -> None:
-    """Take back a charge made by hand that is on no bill yet."""
+    """Take back a charge made by hand that is on no bill yet; waits for a run that may be putting it on one."""
+    hold_money(Charge.objects.values_list("reseller_id", flat=True).get(pk=charge_id))
     charge = Charge.objects.select_for_update().get(pk=charge_id)
     if charge.invoice_line_id is not None:
         raise ChargeRefused("This charge is on a bill already; credit the bill instead.")
     if not charge.source_key.startswith("manual:"):
-        raise ChargeRefused("This charge comes from a feature; end or change the feature instead.")
+        raise ChargeRefused(_instead(charge.source_key))
     record("charge.removed", charge.customer, description=charge.description, amount=charge.amount)
     charge.delete()
+
+
+def _instead(key: str) -> str:
+    """Say how a charge that was not made by hand is taken back."""
+    if key.startswith("carrier:"):
+        return "This charge passes a carrier's charge on; take it back at the carrier's bill instead."
+    if key.startswith("rerate:"):
+        return "This charge corrects a bill; price its calls again, or enter the opposite by hand."
+    return "This charge comes from a feature; end or change the feature instead."

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 from django.contrib import messages
@@ -12,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from billing.charging.adjust import ChargeRefused, add_charge, remove_charge
 from billing.models import Charge, ChargeKind, Customer, Number
 from billing.preview import NOTHING, BusyNow, preview_bill
-from billing.web.confirm import bill_panels
+from billing.web.confirm import bill_panels, digest
 from billing.web.editing import find
 from billing.web.lookups import current_on
 from resellerkpi.core.access import Capability
@@ -88,6 +89,7 @@ class ChargeFields(forms.Form):
         max_digits=5, decimal_places=2, min_value=0, max_value=100, required=False, label="VAT rate (%)",
         help_text="Leave empty for the customer’s.",
     )  # fmt: skip
+    once = forms.UUIDField(required=False, widget=forms.HiddenInput())
 
     def __init__(self, *args: Any, numbers: list[Number], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -121,12 +123,14 @@ class AddCharge(FormPage):
         held = Number.objects.filter(
             pk__in=self.customer.assignments.filter(current_on(self.today)).values("number")
         )
-        initial = {"on": self.today, "number": self.request.GET.get("number", "")}
+        initial = {"on": self.today, "number": self.request.GET.get("number", ""), "once": uuid4()}
         return {"initial": initial, "numbers": list(held.order_by("number")[:1_000])}
 
     def save(self, form: Any) -> str:
-        """Add the charge."""
-        chosen = form.cleaned_data
+        """Add the charge; the same answers sent twice from one page add it once."""
+        chosen = dict(form.cleaned_data)
+        once = chosen.pop("once")
+        chosen["key"] = f"{once}:{digest(form)}" if once else ""
         charge = add_charge(self.customer, **{**chosen, "kind": ChargeKind(chosen["kind"])})
         messages.success(self.request, f"{money(charge.amount, charge.currency)} waits for the next bill.")
         return self.cancel_url

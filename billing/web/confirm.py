@@ -44,7 +44,7 @@ class ConfirmedForm(BookForm):
         form = self.form_class(request.POST, **self.form_kwargs())
         if not form.is_valid():
             return self.show(form, status=422)
-        if request.POST.get(SEEN) == _digest(form):
+        if request.POST.get(SEEN) == digest(form):
             return super().post(request, *args, **kwargs)
         try:
             panels = self.consequences(form)
@@ -55,13 +55,13 @@ class ConfirmedForm(BookForm):
             return super().post(request, *args, **kwargs)
         self.submit = self.confirm or self.submit
         form.data = request.POST.copy()
-        form.data[SEEN] = _digest(form)
+        form.data[SEEN] = digest(form)
         form.fields[SEEN] = forms.CharField(required=False, widget=forms.HiddenInput())
         context = {"form": form, "submit": self.submit, "cancel_url": self.cancel_url, "danger": self.danger}
         return self.render(context | self.get_context() | {"consequences": panels})
 
 
-def _digest(form: Any) -> str:
+def digest(form: Any) -> str:
     """Return a fingerprint of the answers, so that only what was shown is done."""
     answers = [(name, str(value)) for name, value in sorted(form.cleaned_data.items()) if name != SEEN]
     return sha256(repr(answers).encode()).hexdigest()[:16]

@@ -340,3 +340,11 @@ def test_charges_by_hand(house: Reseller, ann: Customer) -> None:
     other = add_charge(ann, description="Oops", amount=D(1), on=day("2026-02-20"))
     remove_charge(other.pk)
     assert Charge.objects.count() == 1
+    for key, sentence in (
+        ("carrier:1", "carrier's bill"),
+        ("rerate:1:1", "corrects a bill"),
+        ("feature:1:x", "feature"),
+    ):
+        Charge.objects.update(source_key=key, invoice_line=None)
+        with pytest.raises(ChargeRefused, match=sentence):
+            remove_charge(twice[0].pk)
