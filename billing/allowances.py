@@ -74,6 +74,11 @@ def was_drawn(bundle: Bundle) -> bool:
 
 
 def _end(bundle: Bundle, on: date, field: str) -> None:
+    """End an allowance as it is now, whatever was read before."""
+    held = Bundle.objects.select_for_update(of=("self",)).filter(pk=bundle.pk).first()
+    if held is None:
+        raise BookRefused("This allowance has been removed meanwhile; look at the package again.")
+    bundle.valid_from, bundle.valid_to = held.valid_from, held.valid_to
     if bundle.valid_from is not None and on <= bundle.valid_from:
         raise BookRefused(
             f"This allowance begins on {day(bundle.valid_from)}; choose a later day.", field=field
