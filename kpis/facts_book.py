@@ -101,7 +101,7 @@ GROUP BY p.month, p.day, p.customer_id, n.type
 """
 
 #: What a feature brings per month: {price} is the list price to take where it has no price of its own.
-_MRR = """CASE WHEN f.not_charged THEN 0 ELSE round(f.quantity * coalesce(f.price, {price}, 0)
+FEATURE_MRR = """CASE WHEN f.not_charged THEN 0 ELSE round(f.quantity * coalesce(f.price, {price}, 0)
     * (100 - f.discount_percent) / 100 / i.months, 6) END"""
 
 FEATURES = """
@@ -158,8 +158,8 @@ SELECT b.month, b.day, b.customer_id, b.feature_type_id, b.currency, sum(b.quant
     sum(b.expiring) AS expiring, sum(b.starting) AS starting, sum(b.ending) AS ending, sum(b.revenue) AS revenue
 FROM entry b JOIN account c ON c.id = b.customer_id
 GROUP BY b.month, b.day, b.customer_id, b.feature_type_id, b.currency
-""".replace("MRR_NOW", _MRR.replace("{price}", "p.price")).replace(
-    "MRR_PAST", _MRR.replace("{price}", "q.price")
+""".replace("MRR_NOW", FEATURE_MRR.replace("{price}", "p.price")).replace(
+    "MRR_PAST", FEATURE_MRR.replace("{price}", "q.price")
 )
 
 MOVEMENTS = """
@@ -217,4 +217,4 @@ LEFT JOIN first_paid f ON f.customer_id = m.customer_id AND f.currency = m.curre
 LEFT JOIN rates now_ ON now_.day = m.day AND now_.currency = m.currency AND now_.at = m.day
 LEFT JOIN rates then_ ON then_.day = m.day AND then_.currency = m.currency AND then_.at = m.past
 WHERE m.mrr <> 0 OR m.mrr_past <> 0
-""".replace("MRR_NOW", _MRR.replace("{price}", "p.price"))
+""".replace("MRR_NOW", FEATURE_MRR.replace("{price}", "p.price"))

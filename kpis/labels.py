@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from billing.models import Customer, CustomerEvent, Dealer, FeatureType, Number
+from billing.models import Customer, CustomerEvent, Dealer, FeatureType, NotProduced, Number
 from billing.models.invoicing import ChargeKind
 from kpis.words import BUCKETS
 
@@ -15,6 +15,9 @@ FIXED: dict[str, dict[str, str]] = {
     "reason": {**dict(CustomerEvent.Reason.choices), "unknown": "Not said"},
     "kind": {**dict(ChargeKind.choices), "credit_note": "Credit note"},
     "product": dict(FeatureType.Kind.choices),
+    "within": BUCKETS,
+    "why": dict(NotProduced.Reason.choices),
+    "cause": {"unrated": "Calls without a price", "under_price": "Calls sold under their cost"},
 }
 NONE = {
     "dealer": "No dealer",

@@ -63,6 +63,10 @@ DIMENSIONS = {
     "score": "Score",
     "channel": "Channel",
     "category": "Category",
+    "cohort": "Month they came",
+    "within": "Ends in",
+    "cause": "Cause",
+    "why": "Reason",
 }
 #: Settings in words: what each is called and what choosing it does.
 SETTINGS = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.kpis import oracle as o
 from tests.kpis import oracle_more as m
-from tests.kpis import oracle_observed
+from tests.kpis import oracle_observed, oracle_units
 from tests.kpis.oracle_more import D, Out, Row, back, counted, one, per_bill
 from tests.kpis.worlds import CATALOGUE, MONTHS, MORE
 
@@ -196,6 +196,10 @@ RULES: dict[str, Callable[[Row, date], Out]] = {
         ({"kind": k, "call_class": ""}, y, a, None) for k, y, a in _lines(c, x)
     ],
     "usage_share": _share(("usage",)),
+    "recurring_share": _share(("recurring",)),
+    "one_off_revenue": lambda c, x: [
+        ("", y, a if k in ("one_off", "manual") else D(0), None) for k, y, a in _lines(c, x)
+    ],
     "one_off_share": _share(("one_off", "manual")),
     "credit_share": _share(("credit", "credit_note"), credits=True),
     "overdue_90_share": m.owed_where(lambda b: b == "days_over_90", ratio=True),
@@ -254,7 +258,7 @@ for _which in ("active", "overall", "all"):
     RULES[f"dynamics_{_which}"] = _flag(_clients(_which))
     for _part in ("positive", "negative", "balance"):
         RULES[f"dynamics_{_which}_{_part}"] = _balances(_which, _part)
-o.RULES.update(RULES)
+o.RULES.update(RULES | oracle_units.RULES)
 o.OWN |= {"reason", "numbers", "kind", "call_class", "failure", "ladder", "tenth"}
 
 

@@ -15,6 +15,7 @@ from billing.models import (
     Customer,
     CustomerEvent,
     Dealer,
+    ExchangeRate,
     Feature,
     FeaturePrice,
     FeatureType,
@@ -48,6 +49,10 @@ MORE = {
     "plan": (Decimal("150.00"), "talk", 2),
     "phone": (Decimal("50.00"), "", None),
 }
+#: Whether the product's relationship is the house's: its name, its bill, its support.
+OWNED = {"line": True, "rec": False, "plan": True, "phone": True}
+#: What a euro is worth in pounds, from days on.
+RATES = [(date(2025, 6, 1), "0.85"), (date(2026, 2, 10), "0.8765"), (date(2026, 4, 30), "0.84")]
 #: What a customer of a hand-written book may leave out.
 UNSAID: dict[str, Any] = {"postcode": "", "loose": [], "ledger": [], "charges": [], "calls": []}
 PRICE_CHANGE = date(2026, 3, 1)
@@ -206,6 +211,10 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
     done = Loaded(reseller)
     dealers = {c: Dealer.objects.create(reseller=reseller, code=c, name=c) for c in ("D1", "D2")}
     types = {code: _type(reseller, code) for code in CATALOGUE}
+    for day, rate in RATES:
+        ExchangeRate.objects.create(
+            reseller=reseller, date=day, base="EUR", currency="GBP", rate=Decimal(rate)
+        )
     for told in book["customers"]:
         c = UNSAID | told
         plain = {
@@ -235,7 +244,8 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
             NumberAssignment.objects.create(
                 reseller=reseller, number=number, customer=row, start_date=start, end_date=end
             )
-        for code, (start, end), quantity, price, discount, free in c["features"]:
+        for feature in c["features"]:
+            code, (start, end), quantity, price, discount, free = feature
             Feature.objects.create(
                 reseller=reseller,
                 customer=row,
@@ -244,6 +254,7 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
                 price=price,
                 discount_percent=discount,
                 not_charged=free,
+                minimum_term_end=term_of(feature),
                 start_date=start,
                 end_date=end,
             )
@@ -281,7 +292,7 @@ def _type(reseller: Reseller, code: str) -> FeatureType:
     interval, kind, currency, before, after = CATALOGUE[code]
     made = FeatureType.objects.create(
         reseller=reseller, code=code, name=code, interval=interval, kind=kind, currency=currency,
-        ladder=MORE[code][1], level=MORE[code][2],
+        ladder=MORE[code][1], level=MORE[code][2], own_bill=OWNED[code],
     )  # fmt: skip
     prices = ((before, date(2020, 1, 1), PRICE_CHANGE), (after, PRICE_CHANGE, None))
     for price, start, end in prices:
@@ -294,6 +305,11 @@ def _type(reseller: Reseller, code: str) -> FeatureType:
             valid_to=end,
         )
     return made
+
+
+def term_of(feature: tuple[Any, ...]) -> date | None:
+    """Return when a feature's minimum term ends: two of a kind are bound for 70 days, three for 150."""
+    return {2: feature[1][0] + timedelta(days=70), 3: feature[1][0] + timedelta(days=150)}.get(feature[2])
 
 
 def reason_of(day: date, status: str) -> str:
