@@ -291,6 +291,13 @@ def test_names_are_looked_up_in_a_tariff_that_has_prefixes(decks: Decks) -> None
     assert TimeBand.objects.filter(tariff__name="New").count() == 4
 
 
+def test_the_nearest_name_is_looked_for_so_often_and_no_more(decks: Decks) -> None:
+    decks.good("prefix,destination,price\n355,Albania,0.1\n")
+    unknown = "".join(f"Albania{n:03d},0.15\n" for n in range(130))
+    outcome = decks.load(f"destination,rate\n{unknown}", tariff="New", names_like="T")
+    assert [nearest for _, nearest in outcome.unmatched] == ["Albania"] * 100 + [""] * 30
+
+
 def test_names_that_are_not_found_are_matched_by_hand(decks: Decks) -> None:
     decks.good("prefix,destination,price\n355,Albania,0.1\n35567,Albania mobile,0.2\n")
     text = "destination,rate\nAlbanien,0.15\nMoon,9\nKosovo,0.4\nAlbania mobile,0.3\n"

@@ -19,6 +19,8 @@ ENOUGH = 50
 STEP = 20
 FACTOR = 1000
 ZERO = Decimal(0)
+#: For so many unknown names the nearest is looked for, at a look through every known name each.
+SUGGESTED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,8 @@ class Reader:
         name = row["destination"] or ""
         found = self.names.find(name) if self.names is not None and name else None
         if found is None and self.names is not None and name not in self.unmatched:
-            self.unmatched[name] = self.names.nearest(name)
+            told = len(self.unmatched) < SUGGESTED
+            self.unmatched[name] = self.names.nearest(name) if told else ""
             self.problems.add(row["line"], "destination", f"“{name}” is no destination of the tariff of the names: "
                               "say what it is, or leave it out.")  # fmt: skip
         return found or None
