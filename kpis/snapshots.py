@@ -2,10 +2,12 @@
 
 One refresh is one transaction under a lock of the reseller: it eats the noted changes, brings facts and snapshots up
 to them and writes how far the snapshots reach. A crash leaves the state before. What changed is taken three ways:
-- everybody's months from a day on are made anew (`_wide`);
+- everybody's months from a day on are made anew;
 - the months of a few customers: their facts are made anew, and what they gave before is taken off the sums and what
   they give now put on; only figures that are not such sums are made anew (`_narrow`);
-- days of calls: the facts of calls of their months, and the figures that read them (`_called`).
+- days of calls: the facts of calls of their months, and the figures that read them.
+Nested loops are off for it: fresh facts have no statistics yet, and the database would choose them for joins of
+hundreds of thousands of rows.
 """
 
 import hashlib
@@ -102,7 +104,10 @@ def refresh(reseller: Reseller, *, now: datetime, full: bool = False) -> Refresh
     plan = _plan(reseller, first, changes, today, options, full=full)
     work = _Work(reseller.pk, options, today, plan)
     _trim(reseller.pk, first)
-    facts, rows = work.do()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'")
+        facts, rows = work.do()
+        cursor.execute("SET LOCAL enable_nestloop = on")
     fill, made = Fill.objects.update_or_create(
         reseller=reseller,
         defaults={
@@ -173,11 +178,10 @@ class _Work:
         if plan.wide:
             months = months_between(plan.wide, self.today)
             refile(self.reseller_id, self.options)
-            with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'")
-                facts += rebuild(self.reseller_id, self._days(months), self.options)
-                rows += self._write(_made(), months, everything=True)
-                cursor.execute("SET LOCAL enable_nestloop = on")
+            made = rebuild(self.reseller_id, self._days(months), self.options)
+            _count(made)
+            facts += made
+            rows += self._write(_made(), months, everything=True)
             self.months += len(months)
         return facts, rows
 
@@ -222,6 +226,13 @@ class _Work:
         with connection.cursor() as cursor:
             cursor.execute(_DELETE, given)
         return _insert(self.reseller_id, kpis, figures, "")
+
+
+def _count(rows: int) -> None:
+    """Let the database count fresh facts when there are many: without statistics it plans badly."""
+    if rows > MANY:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT analyze_facts()")
 
 
 def _made() -> list[Kpi]:

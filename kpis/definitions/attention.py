@@ -23,12 +23,11 @@ FADING_MONEY = Source(
 #: Newcomers with what they have paid and called so far.
 NEWCOMERS = Source(
     "newcomers",
-    "(SELECT d.month, d.day, x.customer_id,"
-    " coalesce((SELECT sum(m.settled_cash) FROM moneyfact m WHERE m.customer_id = x.customer_id"
-    " AND m.month <= d.month AND m.month > d.month - interval '4 months'), 0) AS settled,"
-    " coalesce((SELECT sum(u.calls) FROM usagefact u WHERE u.customer_id = x.customer_id"
-    " AND u.month <= d.month AND u.month > d.month - interval '4 months'), 0) AS calls"
-    " FROM days d JOIN customerfact x ON x.month = d.month AND x.active AND x.since > d.day - 90 WHERE d.asked)",
+    "(SELECT d.month, d.day, x.customer_id, coalesce(sum(e.settled), 0) AS settled, coalesce(sum(e.calls), 0) AS calls"
+    " FROM days d JOIN customerfact x ON x.month = d.month AND x.active AND x.since > d.day - 90"
+    " LEFT JOIN (SELECT customer_id, month, settled_cash AS settled, 0 AS calls FROM moneyfact"
+    " UNION ALL SELECT customer_id, month, 0, calls FROM usagefact) e ON e.customer_id = x.customer_id"
+    " AND e.month <= d.month AND e.month > d.month - interval '4 months' WHERE d.asked GROUP BY 1, 2, 3)",
     ("customerfact", "moneyfact", "usagefact"),
     window=3,
 )
@@ -87,7 +86,7 @@ def early_life() -> Shape:
     unit=Unit.COUNT,
     good=Good.DOWN,
     rollup=Rollup.LAST,
-    version=1,
+    version=2,
     by=BOOK,
     sources="SAFE",
 )

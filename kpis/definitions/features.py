@@ -72,8 +72,8 @@ WITH_NUMBERS = Source(
         [
             "(SELECT y.* FROM",
             FEATURES.rows,
-            "y JOIN account a ON a.id = y.customer_id JOIN customerfact x",
-            "ON x.customer_id = a.holder AND x.month = y.month AND x.numbers > 0)",
+            "y JOIN account a ON a.id = y.customer_id",
+            "WHERE (a.holder, y.month) IN (SELECT customer_id, month FROM customerfact WHERE numbers > 0))",
         ]
     ),
     ("featurefact", "customerfact"),
@@ -87,7 +87,7 @@ WITH_NUMBERS = Source(
     unit=Unit.PERCENT,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=SPLITS,
 )
 def feature_take_up_eligible() -> Shape:
