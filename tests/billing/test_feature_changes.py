@@ -6,16 +6,21 @@ from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing.book_features import change_feature
 from billing.charging.prorate import Interval, Service, periods
 from billing.charging.recurring import generate_charges
+from billing.importing.tables.mapping import Mapping
 from billing.models import Charge, Customer, Feature
+from billing.models.locks import MONEY
+from billing.pipeline_book import import_book
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.scope import Scope, enter
 from tests.billing.money import D, day, make_customer, make_house
@@ -193,3 +198,21 @@ def length_of(day: date, start: date, billing_day: int) -> int:
     service = Service(start, None, Interval.MONTH, billing_day)
     part = next(part for part in periods(service, until=day) if part.end > day)
     return (part.period_end - part.period_start).days
+
+
+def test_an_import_of_features_waits_for_bills_before_it_locks_features(
+    house: Reseller, ann: Customer, tmp_path: Path
+) -> None:
+    kind = make_type(house)
+    path = tmp_path / "features.csv"
+    path.write_text(f"customer,feature_type,start_date\n{ann.code},{kind.code},2026-01-01\n")
+    mapping = Mapping.of({})
+    outcome = import_book("features", path, reseller=house, mapping=mapping, today=day("2026-02-01"))
+    assert (outcome.loaded, [p.as_dict() for p in outcome.problems]) == (1, [])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+            " AND classid = %s AND objid = %s AND granted",
+            [MONEY, house.pk],
+        )
+        assert cursor.fetchone() == (1,)

@@ -9,6 +9,7 @@ from billing.importing.tables.fields import Field, day, exact, flag, text, whole
 from billing.importing.tables.kind import Counts, Kind, Row, Work, last_days
 from billing.importing.tables.numbers import number
 from billing.models import Feature, FeatureType, Supply
+from billing.models.locks import hold_money
 
 _Key: TypeAlias = tuple[Any, ...]
 _FIXED = ("quantity", "price", "cost", "discount_percent")
@@ -72,7 +73,11 @@ def _check_known(row: Row, feature: Feature, work: Work) -> None:
 
 
 def load(rows: list[Row], work: Work) -> Counts:
-    """Add new features and write the ends that open ones have got."""
+    """Add new features and write the ends that open ones have got.
+
+    Money is held before features are locked, as by bills and price rises, so that neither waits for the other.
+    """
+    hold_money(work.reseller.pk)
     fresh = [row for row in rows if row["feature"] is None]
     percents = dict(FeatureType.objects.values_list("pk", "termination_percent"))
     made = Feature.objects.bulk_create([_feature(row, work, percents) for row in fresh], batch_size=2000)
