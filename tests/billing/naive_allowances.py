@@ -95,7 +95,7 @@ def left_over(pools: list[Pool], carried: Carried, customer: int, month: date, b
         room = sum((pool.left for pool in mine), Fraction(0))
         if bundle["rollover_cap"] is not None:
             room = min(room, Fraction(bundle["rollover_cap"]))
-        kept = []
+        kept: list[tuple[int, Fraction]] = []
         for origin, units in reversed(lots):
             if at + 1 - origin <= bundle["rollover_months"] and min(units, room) > 0:
                 kept.insert(0, (origin, min(units, room)))

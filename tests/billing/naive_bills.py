@@ -231,7 +231,7 @@ class NaiveBiller:
 
     def __init__(self, book: NaiveBook, calls: list[Priced]) -> None:
         """Wait with all calls and features."""
-        self.book, self.billed = book, set[int]()
+        self.book, self.billed, self.taken = book, set[int](), set[int]()
         self.calls: dict[int, list[Priced]] = defaultdict(list)
         self.await_calls(calls)
         self.features = {id_: [NaiveFeature(row) for row in book.features_of[id_]] for id_ in book.customers}
@@ -261,6 +261,7 @@ class NaiveBiller:
             mine = self.waiting[customer["id"]]
             for feature in self.features[customer["id"]]:
                 mine += feature.charges(end, self.book)
+            mine += self.entered(customer, end)
             if customer["is_test"]:
                 continue
             calls = [out for out in self.calls[customer["id"]] if out.day < end]
@@ -282,6 +283,18 @@ class NaiveBiller:
                 ]
                 self.waiting[customer["id"]] = mine = [line for line in mine if id(line) not in gone]
         return bills
+
+    def entered(self, customer: Row, end: date) -> Iterator[Line]:
+        """Yield, once, the charges that somebody entered or passed on: their amounts are facts, not worked out."""
+        for row in self.book.given[customer["id"]]:
+            if row["bill_date"] <= end and row["id"] not in self.taken:
+                self.taken.add(row["id"])
+                rate = customer["vat_rate"] if row["vat_rate"] is None else row["vat_rate"]
+                yield Line(
+                    row["kind"], row["description"], row["number_id"], row["service_start"], row["service_end"],
+                    Fraction(row["quantity"]), row["amount"], rate, Fraction(row["cost"]),
+                    currency=row["currency"], due=row["bill_date"],
+                )  # fmt: skip
 
 
 def usage_lines(calls: list[Priced], customer: Row, currency: str) -> list[Line]:

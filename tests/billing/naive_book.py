@@ -61,6 +61,8 @@ class NaiveBook:
         self.features_of = grouped(tables["feature"], "customer_id")
         self.bundles_of = grouped(tables["bundle"], "feature_type_id")
         self.prices_of = grouped(tables["featureprice"], "feature_type_id")
+        sql = "SELECT * FROM billing_charge WHERE reseller_id = %s AND feature_id IS NULL ORDER BY id"
+        self.given = grouped(rows_of(sql, reseller_id), "customer_id")
 
     def day(self, moment: datetime) -> date:
         """Return the reseller's own day of an instant."""

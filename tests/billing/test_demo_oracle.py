@@ -253,5 +253,4 @@ def mend_calls(reseller: Reseller) -> None:
         price=Decimal("0.9123"), connection_fee=Decimal("0.055"), minimum_charge=2, maximum_charge=5,
         initial_increment=30, next_increment=6, free_seconds=10, is_service_charge=True, valid_from=date(2020, 1, 1),
     )  # fmt: skip
-    Tariff.objects.filter(pk=tariff.pk).update(access_charge=Decimal("0.0711"))
     rerate_after_repair(reseller=reseller, now=datetime(2026, 11, 30, tzinfo=UTC))
