@@ -27,6 +27,7 @@ from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import SUM, Choice, Code, Column, Date, Int, Money, Text
 from resellerkpi.core.periods import month_of
 from resellerkpi.ui.filters import OneOf, ScopedChoiceFilter, ScopedFilterSet, SearchFilter
+from resellerkpi.ui.navigation import address
 from resellerkpi.ui.panels import Action, EmptyState, Facts, HtmlPanel, Panel, TablePanel
 from resellerkpi.ui.tables import mark
 from resellerkpi.ui.views import DetailPage, ListPage
@@ -120,9 +121,11 @@ class CustomerPage(DetailPage):
         """Offer the changes by hand."""
         if not self.scope.can(Capability.EDIT_BOOK):
             return ()
+        stay = address("customer-stay", self.object.pk)
         once = Action("Charge or credit", reverse("customer-charge", args=[self.object.pk]), primary=True)
         return (
             *([once] if self.scope.can(Capability.BILL) else []),
+            *([Action("Why do they stay?", stay)] if stay else []),
             Action("Change status", reverse("customer-status", args=[self.object.pk])),
             Action("Change details", reverse("customer-edit", args=[self.object.pk])),
         )
@@ -140,7 +143,9 @@ class CustomerPage(DetailPage):
         if allowances is not None:
             panels.append(allowances)
         if self.scope.can(MONEY):
-            panels += [waiting_panel(self.scope, customer=customer), invoice_panel(customer)]
+            waiting = waiting_panel(self.scope, customer=customer)
+            waiting.actions = (Action("See the next bill", reverse("customer-bill", args=[customer.pk])),)
+            panels += [waiting, invoice_panel(customer)]
         events = CustomerEvent.objects.filter(customer=customer).order_by("-date")
         return [*panels, TablePanel("Status over time", EVENTS, events, wide=True), self.notes()]
 

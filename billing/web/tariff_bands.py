@@ -15,6 +15,7 @@ from billing.tariffs import MIDNIGHT, keep_band, remove
 from billing.web.editing import BookForm
 from billing.web.lookups import find_tariff
 from resellerkpi.core.access import Capability
+from resellerkpi.ui.forms import house_field
 from resellerkpi.ui.panels import Action, HtmlPanel
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -242,6 +243,7 @@ class MarkupFields(forms.ModelForm):
 
     class Meta:
         model = TariffMarkup
+        formfield_callback = house_field
         fields = ("call_class", "percent")
         labels = {"call_class": "Class of calls", "percent": "Cost plus (%)"}
         help_texts = {"percent": "Below zero sells under cost."}

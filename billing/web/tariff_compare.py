@@ -138,6 +138,8 @@ class ComparePage(ListPage):
         """Return the comparison that the filters ask for, None while it cannot be made."""
         left: Tariff | None = wanted.get("left")
         self.currency = left.currency if left else ""
+        if left:
+            self.purpose += f" In {self.currency}, before VAT."
         if left is None:
             return None
         right: Tariff = wanted.get("right") or left

@@ -77,7 +77,7 @@ def test_details_are_changed_and_inheritance_is_drawn(world: World, ana: Client)
     with enter(house.scope()):
         gold = Tariff.objects.get(name="Gold")
         assert (gold.parent_id, gold.access_charge, gold.places) == (house.retail.pk, D("0.05"), 4)
-    assert "Looked in by" in ana.get(reverse("tariff", args=[house.retail.pk])).content.decode()
+    assert "These tariffs find here" in ana.get(reverse("tariff", args=[house.retail.pk])).content.decode()
     child = ana.get(reverse("tariff", args=[gold.pk])).content.decode()
     assert "It has none of its own" in child  # its bands are its parent's
 
@@ -239,7 +239,8 @@ def test_a_superseded_tariff_is_marked_and_those_on_it_move(world: World, ana: C
     assert 'mark-attention">Superseded' in ana.get(reverse("tariff-list")).content.decode()
     offered = ana.get(reverse("customer-tariff", args=[mine.customer_id])).content.decode()
     assert "(superseded 1 Jun 2026)" in offered
-    assert f"3 moved to {new}" in post(ana, at, on="2026-07-01", successor=str(new.pk))
+    moved = post(ana, at, on="2026-06-01", successor=str(new.pk), move_on="2026-07-01")
+    assert f"3 moved to {new}" in moved
     with enter(house.scope()):
         uses = TariffAssignment.objects.filter(customer_id=mine.customer_id).order_by("start_date")
         assert list(uses.values_list("tariff_id", "start_date", "end_date")) == [
@@ -247,6 +248,29 @@ def test_a_superseded_tariff_is_marked_and_those_on_it_move(world: World, ana: C
             (new.pk, date(2026, 7, 1), None),
         ]
     assert "is in use" in post(ana, at, on=None)
+
+
+def test_a_rate_that_no_call_would_find_is_refused(world: World, ana: Client) -> None:
+    at = reverse("rate-add", args=[world.alpha.retail.pk])
+    said = refused(ana, at, key="44x", band="Nacht", price="1", valid_from="2026-06-01")
+    assert "A prefix has digits only" in said
+    assert "The tariff has no time band “Nacht”" in said
+    assert "no amount below zero" in refused(ana, at, key="4479", price="-1", valid_from="2026-06-01")
+    assert "The rate for 44799 is saved." in post(
+        ana, at, key="+44 (799)", price="1", valid_from="2026-06-01"
+    )
+
+
+def test_limits_of_the_table_are_said_in_words(world: World, ana: Client) -> None:
+    at = reverse("markup-add", args=[world.alpha.retail.pk])
+    assert "greater than or equal to -99" in refused(ana, at, call_class="x", percent="-100")
+    said = refused(ana, reverse("tariff-edit", args=[world.alpha.retail.pk]), places="9")
+    assert "less than or equal to 6" in said
+
+
+def test_what_if_offers_the_decks(world: World, ana: Client) -> None:
+    page = ana.get(reverse("what-if") + "?kind=wholesale").content.decode()
+    assert f'<option value="{world.alpha.wholesale.pk}">{world.alpha.wholesale}</option>' in page
 
 
 def test_a_number_gets_a_tariff_of_its_own(world: World, ana: Client) -> None:
