@@ -185,6 +185,13 @@ INVOICES = Source(
     "r.currency",
     item="r.id",
 )
+#: Each customer's first invoice, in its month.
+FIRST_INVOICES = Source(
+    "first_invoices",
+    "(SELECT d.month, d.day, i.customer_id FROM days d JOIN (SELECT customer_id, min(invoice_date) AS invoice_date"
+    " FROM billing_invoice WHERE reseller_id = %(reseller)s AND state <> 'draft' GROUP BY customer_id) i"
+    " ON {i.invoice_date} = d.month AND i.invoice_date <= d.day {mine i.customer_id} WHERE d.asked)",
+)
 #: Invoices whose last penny was settled by cash in the month: days between due date and that day.
 SETTLED = Source(
     "settled",

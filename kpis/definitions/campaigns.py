@@ -4,8 +4,23 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from billing.observed import MARKETING_SPEND
-from kpis.kpi import Family, Good, Need, Part, Parts, Rollup, Shape, Unit, derived, entered, flow, kpi
-from kpis.sources import LINES, observations
+from kpis.definitions.customers import NEW
+from kpis.kpi import (
+    Family,
+    Good,
+    Need,
+    Part,
+    Parts,
+    Rollup,
+    Shape,
+    Unit,
+    derived,
+    entered,
+    flow,
+    kpi,
+    movement,
+)
+from kpis.sources import FIRST_INVOICES, LINES, observations
 from resellerkpi.core.access import Capability
 
 YEAR = 12
@@ -59,6 +74,41 @@ def campaign_profit() -> Shape:
 def campaign_spend() -> Shape:
     """Σ of the marketing cost of the month that names a campaign; cost of no campaign is left out."""
     return entered(Part(observations(MARKETING_SPEND), "CASE WHEN r.campaign <> '' THEN r.value ELSE 0 END"))
+
+
+@kpi(
+    name="Customers won, by campaign",
+    family=Family.MARKETING,
+    unit=Unit.COUNT,
+    good=Good.UP,
+    rollup=Rollup.SUM,
+    version=1,
+    by=("campaign",),
+    sources="BluSynergy",
+)
+def accounts_won() -> Shape:
+    """New customers of the month by the campaign named on their account; those of no campaign stand in their own row.
+
+    Who came back and who was moved in is not counted.
+    """
+    return movement(NEW)
+
+
+@kpi(
+    name="Customers billed for the first time",
+    family=Family.SALES,
+    unit=Unit.COUNT,
+    good=Good.UP,
+    rollup=Rollup.SUM,
+    version=1,
+    by=("campaign",),
+)
+def first_invoices() -> Shape:
+    """Number of customers whose first invoice is dated in the month; drafts do not count.
+
+    It is the end of the funnel: visits, leads, quotes, orders, first invoice.
+    """
+    return flow(Part(FIRST_INVOICES, "1"))
 
 
 def _return(needed: Sequence[Parts]) -> tuple[Decimal, Decimal, Decimal]:

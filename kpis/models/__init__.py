@@ -5,6 +5,7 @@ from kpis.models.campaigns import Campaign
 from kpis.models.kept import Change, Close, Fill, Frozen, Kept, Snapshot
 from kpis.models.money import CallingFact, DynamicsFact, LineFact, MoneyFact, TrafficFact, UsageFact
 from kpis.models.settings import KpiSettings
+from kpis.models.stay import StayAnswer
 
 __all__ = [
     "Account",
@@ -25,6 +26,7 @@ __all__ = [
     "MovementFact",
     "NumberFact",
     "Snapshot",
+    "StayAnswer",
     "TrafficFact",
     "UsageFact",
 ]

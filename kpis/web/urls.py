@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from kpis.web.backend import BackendAnswer, BackendIndex, OpenApi
+from kpis.web.campaigns import CampaignEdit, CampaignList, CampaignPage, Funnel
 from kpis.web.connect import Connect, RevokeKey
 from kpis.web.counting import Counting
 from kpis.web.detail import KpiCsv, KpiDetail, KpiJson
@@ -13,6 +14,8 @@ from kpis.web.observations import (
     ObservationTemplate,
 )
 from kpis.web.overview import KpiList, Overview
+from kpis.web.stay import AskToStay, GiveAnswer
+from kpis.web.why import Why
 
 urlpatterns: list[URLPattern] = [
     path("", Overview.as_view(), name="overview"),
@@ -20,6 +23,13 @@ urlpatterns: list[URLPattern] = [
     path("kpis/connect/", Connect.as_view(), name="kpi-connect"),
     path("kpis/keys/<int:pk>/revoke/", RevokeKey.as_view(), name="key-revoke"),
     path("kpis/settings/", Counting.as_view(), name="kpi-settings"),
+    path("kpis/campaigns/", CampaignList.as_view(), name="campaign-list"),
+    path("kpis/campaigns/of/<path:name>/", CampaignPage.as_view(), name="campaign"),
+    path("kpis/campaigns/change/<path:name>/", CampaignEdit.as_view(), name="campaign-edit"),
+    path("kpis/funnel/", Funnel.as_view(), name="funnel"),
+    path("kpis/why/", Why.as_view(), name="why-leave"),
+    path("customers/<int:pk>/stay/", AskToStay.as_view(), name="customer-stay"),
+    path("answer", GiveAnswer.as_view(), name="stay-answer"),
     path("kpis/observations/", ObservationMetrics.as_view(), name="observation-metrics"),
     path("kpis/observations/lines/", ObservationList.as_view(), name="observation-list"),
     path("kpis/observations/<slug:slug>/", EnterObservations.as_view(), name="observation-enter"),

@@ -55,6 +55,9 @@ SECTIONS: tuple[Section, ...] = (
         "kpis",
         (
             Entry("All KPIs", "kpi-list", _C.VIEW_KPIS),
+            Entry("Campaigns", "campaign-list", _C.VIEW_MARGIN),
+            Entry("Funnel", "funnel", _C.VIEW_KPIS),
+            Entry("Why they leave and stay", "why-leave", _C.VIEW_KPIS),
             Entry("What billing cannot know", "observation-metrics", _C.IMPORT),
             Entry("Connect other tools", "kpi-connect", _C.VIEW_KPIS),
             Entry("How KPIs are counted", "kpi-settings", _C.MANAGE),

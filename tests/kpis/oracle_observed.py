@@ -105,7 +105,8 @@ OVER: dict[str, tuple[str, Weight, bool]] = {
     "fault_rate": ("faults", HUNDRED, False),
 }
 OF_LINES = ("campaign_revenue", "campaign_profit")
-SLUGS = {*SIMPLE, *RATIOS, *OVER, *OF_LINES, "order_fulfilment_median"}
+OF_CUSTOMERS = ("accounts_won", "first_invoices")
+SLUGS = {*SIMPLE, *RATIOS, *OVER, *OF_LINES, *OF_CUSTOMERS, "order_fulfilment_median"}
 LEVELS = {"pipeline_value": max, "stock_opening": min, "stock_closing": max}
 
 
@@ -146,6 +147,8 @@ def expected(slug: str, book: Row, dimension: str) -> Cells:
         return {at: (x, None) for at, x in added(book, *SIMPLE[slug], dimension).items() if x}
     if slug in OF_LINES:
         return _of_lines(book, dimension)
+    if slug in OF_CUSTOMERS:
+        return _of_customers(slug, book, dimension)
     if slug == "order_fulfilment_median":
         return _median(book)
     if slug in OVER:
@@ -204,6 +207,18 @@ def _of_lines(book: Row, dimension: str) -> Cells:
                 at = (c["campaign"] if dimension else "", month, b["currency"])
                 found[at] = (found.get(at, (D(0), None))[0] + net, None)
     return {at: pair for at, pair in found.items() if pair[0]}
+
+
+def _of_customers(slug: str, book: Row, dimension: str) -> Cells:
+    found: Cells = {}
+    for month in MONTHS:
+        for c in book["customers"]:
+            days = [b["date"] for b in o.bills(c)]
+            first = bool(days) and o.inside(min(days), month)
+            if not c["is_test"] and (o.moves(c, month)["new"] if slug == "accounts_won" else first):
+                at = (c["campaign"] if dimension else "", month, "")
+                found[at] = (found.get(at, (D(0), None))[0] + 1, None)
+    return found
 
 
 def _median(book: Row) -> Cells:

@@ -25,6 +25,7 @@ from billing.models import (
     FeatureType,
     Invoice,
     Number,
+    Observation,
     Payment,
     PriceUplift,
     Tariff,
@@ -37,6 +38,8 @@ from billing.pipeline_decks import compare_deck
 from billing.pipeline_prices import preview_rerate, what_if
 from billing.receivables.payments import PaymentRow, record_payments
 from billing.results import keep_result
+from kpis.models import Campaign
+from kpis.stay import write_down
 from reports.models import Run, ShareLink
 from reports.registry import REPORTS
 from reports.run import run as run_report
@@ -99,6 +102,7 @@ class Worked:
     preview: Job
     answer: Job
     deck: Job
+    campaign: str
 
 
 def carrier_bill(house: House, mark: str) -> CarrierInvoice:
@@ -174,9 +178,14 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             carrier_charge=bill_of_carrier.charges.get(),
             number=house.numbers[0],
             feature=house.features[0],
-            waiting=add_charge(house.customers[0], description=f"{mark} call-out", amount=Decimal(60), on=NOW.date()),
+            waiting=add_charge(
+                house.customers[0], description=f"{mark} call-out", amount=Decimal(60), on=NOW.date()
+            ),
             uplift=PriceUplift.objects.create(
-                reseller=house.reseller, name=f"{mark} rise", percent=Decimal("4"), effective_date=date(2026, 12, 1)
+                reseller=house.reseller,
+                name=f"{mark} rise",
+                percent=Decimal("4"),
+                effective_date=date(2026, 12, 1),
             ),
             feature_type=house.line,
             package=house.package,
@@ -185,7 +194,10 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             rate=TariffRate.objects.filter(tariff=house.retail).earliest("pk"),
             band=TimeBand.objects.get(tariff=house.retail),
             markup=TariffMarkup.objects.create(
-                reseller=house.reseller, tariff=house.retail, call_class=f"{mark} other", percent=Decimal("12.5")
+                reseller=house.reseller,
+                tariff=house.retail,
+                call_class=f"{mark} other",
+                percent=Decimal("12.5"),
             ),
             file=CdrFile.objects.get(),
             call=Call.objects.order_by("started_at").first(),
@@ -203,7 +215,21 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             preview=_preview(house, mark),
             answer=_answer(house, mark),
             deck=_deck(house, mark),
+            campaign=_campaign(house, mark),
         )
+
+
+def _campaign(house: House, mark: str) -> str:
+    """Return the name of a campaign with a cost, that won the first customer, who says why it stays."""
+    name = f"{mark} mailing"
+    Campaign.objects.create(reseller=house.reseller, name=name, source=f"{mark} post")
+    Observation.objects.create(
+        reseller=house.reseller, metric="marketing_spend", date=date(2026, 8, 1), dimension="campaign", key=name,
+        value=Decimal(50), currency="GBP",
+    )  # fmt: skip
+    Customer.objects.filter(pk=house.customers[0].pk).update(campaign=name)
+    write_down(house.customers[0], reason="people", words=f"{mark} people", now=timezone.now())
+    return name
 
 
 def _preview(house: House, mark: str) -> Job:
