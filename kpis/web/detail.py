@@ -93,7 +93,10 @@ def _panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
     inside = set(query.months)
     shown_points = [p for p in wide[query.by] if p.month in inside]
     names = labels(query.by, {p.key for p in shown_points}) if query.by else {}
-    panels: list[Panel] = [_headline(kpi, line, looked), _trend(kpi, shown_points, query.by, names)]
+    panels: list[Panel] = [
+        _headline(kpi, line, looked, _beside(kpi, reader, looked)),
+        _trend(kpi, shown_points, query.by, names),
+    ]
     if query.by:
         panels.append(_breakdown(kpi, shown_points, query.by, names, looked))
     table = sorted(
@@ -118,9 +121,18 @@ def _nothing(kpi: Kpi, totals: Sequence[Point], reader: Reader) -> list[Panel]:
     return [HtmlPanel("kpis/_empty.html", {"empty": empty})]
 
 
-def _headline(kpi: Kpi, line: Sequence[Point], looked: Any) -> Facts:
+def _beside(kpi: Kpi, reader: Reader, looked: Any) -> list[tuple[Any, ...]]:
+    """Return how far off the figure may be, by the KPI that says so."""
+    if not kpi.beside:
+        return []
+    other = KPIS.get(kpi.beside)
+    (point, *_) = reader.points([other], [looked])[other.slug][""]
+    return [(other.name, f"± {shown(other, point.value)}", reverse("kpi", args=[other.slug]))]
+
+
+def _headline(kpi: Kpi, line: Sequence[Point], looked: Any, beside: Sequence[tuple[Any, ...]]) -> Facts:
     now = at_month(line, looked) or line[-1]
-    items: list[tuple[Any, ...]] = [(f"{looked:%B %Y}", shown(kpi, now.value, now.currency))]
+    items: list[tuple[Any, ...]] = [(f"{looked:%B %Y}", shown(kpi, now.value, now.currency)), *beside]
     for ago, label in ((1, "On the month before"), (12, "On a year before")):
         moved = change(kpi, now, at_month(line, add_months(looked, -ago)))
         items.append((label, f"{moved.arrow} {moved.amount} {moved.word}".strip() if moved else "n/a"))

@@ -104,7 +104,7 @@ def _row(
 class LineFilters(ScopedFilterSet):
     """Which lines to list."""
 
-    metric = django_filters.ChoiceFilter(label="Metric", choices=lambda: [(m.slug, m.name) for m in METRICS])
+    metric = django_filters.ChoiceFilter(label="Metric", choices=[(m.slug, m.name) for m in METRICS])
     key = SearchFilter("key", label="Key")
     period = PeriodFilter("date", label="Period")
 

@@ -62,7 +62,7 @@ def test_a_campaign_is_worth_what_its_customers_bring() -> None:
     assert list(steps["source"]) == ["print", "search", ""]
     assert steps["source"]["print"] == {"web_traffic": 60, "leads": 8, "orders": 4, "first_invoices": 1}
     assert steps["source"]["search"]["web_traffic"] == 90
-    assert (steps["source"][""]["orders"], steps["source"][""]["first_invoices"]) == (1, 1)
+    assert [steps["source"][""][step] for step in ("orders", "first_invoices")] == [1, 1]
     assert steps["campaign"]["radio"]["first_invoices"] == 1
 
 

@@ -121,6 +121,14 @@ def test_a_kpi_without_data_leads_to_its_form(world: World, browser: Client) -> 
     assert reverse("observation-enter", args=["csat_responses"]) not in viewer
 
 
+def test_a_score_says_how_far_off_it_may_be(world: World, browser: Client) -> None:
+    """30 promoters and 20 detractors of 100: +10, give or take 13.7."""
+    told = {f"key_{n}": k for n, k in enumerate(("10", "8", "3"))}
+    browser.post(url("nps_responses"), told | {"value_0": "30", "value_1": "50", "value_2": "20"})
+    shown = browser.get(reverse("kpi", args=["nps"])).content.decode()
+    assert "± 13.7" in shown
+
+
 @pytest.mark.parametrize("metric", list(METRICS), ids=lambda m: m.slug)
 def test_a_template_loads_as_it_is(metric: Metric) -> None:
     work = Work(Reseller(code="x", name="X"), timezone.now().date())
