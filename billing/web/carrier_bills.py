@@ -330,9 +330,10 @@ class RemoveBill(CostForm):
         by_hand = CarrierCharge.objects.filter(invoice=self.bill).filter(
             Q(found=CarrierCharge.Found.HAND) | Q(state=State.IGNORED)
         )
+        said = by_hand.count()
         self.danger = (
-            f"{_lines(sums.lines)}, {money(sums.total, self.bill.currency)}, go with what people said about "
-            f"{by_hand.count()} of them. The file can be loaded again."
+            f"{_lines(sums.lines)}, {money(sums.total, self.bill.currency)}, will be gone"
+            f"{f', with what people said about {said} of them' if said else ''}. The file can be loaded again."
         )
         return {}
 

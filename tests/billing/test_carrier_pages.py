@@ -79,7 +79,7 @@ def test_a_loaded_bill_shows_its_sums_and_the_difference(world: World, ana: Clie
     listed = text_of(ana, reverse("carrier-bill-list"))
     assert "14.75" in listed
     assert "Alpha Carrier" in listed
-    assert "B1" in text_of(ana, reverse("carrier", args=[world.alpha.carrier.pk]))
+    assert ">B1<" in text_of(ana, reverse("carrier", args=[world.alpha.carrier.pk]))
     opened = text_of(ana, f"{reverse('carrier-charge-list')}?state=open")
     assert "Rental who" in opened
     assert "Rental one" not in opened
@@ -221,7 +221,7 @@ def test_another_house_neither_sees_nor_changes_a_bill(world: World, ana: Client
         data = {"number": "01300000001", "reason": "x", "how": "suggested", "do": "pass"}
         assert bo.get(at).status_code == 404
         assert bo.post(at, data).status_code in (404, 405)
-    assert "B1" not in text_of(bo, reverse("carrier-bill-list"))
+    assert ">B1<" not in text_of(bo, reverse("carrier-bill-list"))  # the page's token may hold the letters
     assert line(world, "Rental one").state == "allocated"
 
 
