@@ -13,7 +13,7 @@ FIXED: dict[str, dict[str, str]] = {
     "number_type": dict(Number.Type.choices),
     "bucket": BUCKETS,
     "reason": {**dict(CustomerEvent.Reason.choices), "unknown": "Not said"},
-    "kind": {**dict(ChargeKind.choices), "credit_note": "Credit note"},
+    "kind": {**dict(ChargeKind.choices), "credit_note": "Credit note", "supply": "Suppliers’ bills"},
     "product": dict(FeatureType.Kind.choices),
     "within": BUCKETS,
     "why": dict(NotProduced.Reason.choices),

@@ -7,8 +7,8 @@ from math import ceil
 from typing import Any
 
 from tests.kpis import oracle as o
+from tests.kpis import oracle_margin, oracle_observed, oracle_units
 from tests.kpis import oracle_more as m
-from tests.kpis import oracle_observed, oracle_units
 from tests.kpis.oracle_more import D, Out, Row, back, counted, one, per_bill
 from tests.kpis.worlds import CATALOGUE, MONTHS, MORE
 
@@ -258,7 +258,7 @@ for _which in ("active", "overall", "all"):
     RULES[f"dynamics_{_which}"] = _flag(_clients(_which))
     for _part in ("positive", "negative", "balance"):
         RULES[f"dynamics_{_which}_{_part}"] = _balances(_which, _part)
-o.RULES.update(RULES | oracle_units.RULES)
+o.RULES.update(RULES | oracle_units.RULES | oracle_margin.RULES)
 o.OWN |= {"reason", "numbers", "kind", "call_class", "failure", "ladder", "tenth"}
 
 
@@ -416,6 +416,8 @@ def expected(slug: str, book: Row, dimension: str) -> Cells:
         return _spread(slug, book, dimension)
     if slug in oracle_observed.SLUGS:
         return oracle_observed.expected(slug, book, dimension)
+    if slug in oracle_margin.BOOKS | oracle_margin.SPREAD:
+        return oracle_margin.expected(slug, book, dimension)
     if slug == "revenue_by_tenth":
         return _tenths(book, dimension)
     if slug == "numbers_unassigned":

@@ -29,7 +29,7 @@ from billing.models import (
     PaymentAttempt,
 )
 from resellerkpi.core.models import Reseller
-from tests.kpis import worlds_observed
+from tests.kpis import worlds_observed, worlds_units
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 5, 20)
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
@@ -195,6 +195,7 @@ def world(draw: Any) -> dict[str, Any]:
             )
         ),
         "observed": draw(worlds_observed.lines),
+        "units": draw(worlds_units.units),
     }
 
 
@@ -285,6 +286,7 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
             value=value,
         )
     worlds_observed.load(book.get("observed", []), reseller)
+    worlds_units.load(book.get("units", {}), reseller, list(done.customers.values()))
     return done
 
 
@@ -348,17 +350,19 @@ def _calls(reseller: Reseller, customer: Customer, c: dict[str, Any]) -> None:
     numbers = list(
         Number.objects.filter(reseller=reseller, number__startswith=f"N{c['code'][1:]}-").order_by("pk")
     )
+    carrier = worlds_units.carrier(reseller, 0)
     with connection.cursor() as cursor:
         for index, (place, day, retail, cost) in enumerate(c["calls"]):
             cursor.execute("SELECT make_call_partition(%s)", [day])
             cursor.execute(
                 "INSERT INTO billing_call (reseller_id, started_at, carrier_id, file_id, batch_id, dedupe_key,"
                 " customer_id, number_id, line, duration, billed_seconds, service, state, billed_party, call_class,"
-                " currency, cost_currency, retail, cost) VALUES (%s, %s, 1, 1, 1, %s, %s, %s, 1, 60, 60, 'voice',"
+                " currency, cost_currency, retail, cost) VALUES (%s, %s, %s, 1, 1, %s, %s, %s, 1, 60, 60, 'voice',"
                 " %s, 'x', 'Mobile', %s, %s, %s, %s)",
                 [
                     reseller.pk,
                     datetime(day.year, day.month, day.day, 12, tzinfo=UTC),
+                    carrier.pk,
                     customer.pk * 10 + index,
                     customer.pk,
                     numbers[place].pk if place < len(numbers) else None,

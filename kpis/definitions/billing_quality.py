@@ -1,0 +1,114 @@
+"""How well bills are made: what was not produced, what stands out, what had to be credited, how long it took."""
+
+from kpis.kpi import Family, Good, Part, Rollup, Shape, Unit, flow, kpi
+from kpis.sources import BOOK, Source
+
+#: Customers for whom a run made no invoice, by the date of the run's invoices.
+LEFT_OUT = Source(
+    "not_produced",
+    "(SELECT d.month, d.day, p.customer_id, p.reason AS why FROM days d JOIN billing_billingrun b"
+    " ON b.reseller_id = %(reseller)s AND {b.invoice_date} = d.month AND b.invoice_date <= d.day"
+    " JOIN billing_notproduced p ON p.reseller_id = %(reseller)s AND p.run_id = b.id {mine p.customer_id}"
+    " WHERE d.asked)",
+    own={"why": "r.why"},
+)
+#: Net invoiced to a customer in the month against the three months before; only where each of them has an invoice.
+COMPARED = Source(
+    "compared",
+    "(SELECT d.month, d.day, x.customer_id, x.currency, x.net, o.mean, o.spread FROM days d"
+    " JOIN moneyfact x ON x.month = d.month AND x.invoices > 0 JOIN LATERAL (SELECT count(*) AS months,"
+    " avg(y.net) AS mean, stddev_samp(y.net) AS spread FROM moneyfact y WHERE y.customer_id = x.customer_id"
+    " AND y.currency = x.currency AND y.invoices > 0 AND y.month < d.month"
+    " AND y.month >= d.month - interval '3 months') o ON o.months = 3 WHERE d.asked)",
+    ("moneyfact",),
+    window=3,
+)
+ODD = (
+    "(abs(r.net - r.mean) > r.spread AND abs(r.net - r.mean) >= 100"
+    " AND abs(r.net - r.mean) >= 0.15 * abs(r.mean))::int"
+)
+#: Invoices of the month before, and whether a credit note took something of them back within 30 days.
+MENDED = Source(
+    "mended",
+    "(SELECT d.month, d.day, i.customer_id, EXISTS (SELECT 1 FROM billing_creditnote n"
+    " WHERE n.reseller_id = %(reseller)s AND n.invoice_id = i.id AND n.date <= i.invoice_date + 30"
+    " AND n.date <= d.day) AS mended FROM days d JOIN billing_invoice i ON i.reseller_id = %(reseller)s"
+    " AND i.state <> 'draft' AND NOT i.is_opening AND i.invoice_date < d.month"
+    " AND i.invoice_date >= d.month - interval '1 month' {mine i.customer_id} WHERE d.asked)",
+)
+#: Bill runs sent in the month: days from the day their period was over.
+SENT = Source(
+    "runs_sent",
+    "(SELECT d.month, d.day, b.sent - b.period_end AS waited FROM days d JOIN (SELECT period_end,"
+    " (sent_at AT TIME ZONE %(zone)s)::date AS sent FROM billing_billingrun WHERE reseller_id = %(reseller)s"
+    " AND sent_at IS NOT NULL) b ON {b.sent} = d.month AND b.sent <= d.day WHERE d.asked)",
+    of_customers=False,
+)
+
+
+@kpi(
+    name="Invoices not produced",
+    family=Family.RUNS,
+    unit=Unit.COUNT,
+    good=Good.DOWN,
+    rollup=Rollup.SUM,
+    version=1,
+    by=("why", *BOOK),
+    sources="SAFE",
+)
+def invoices_not_produced() -> Shape:
+    """Number of customers for whom a bill run of the month made no invoice: nothing to bill, under the minimum, on
+    hold, in credit.
+    """
+    return flow(Part(LEFT_OUT, "1"))
+
+
+@kpi(
+    name="Invoices that stand out",
+    family=Family.RUNS,
+    unit=Unit.COUNT,
+    good=Good.DOWN,
+    rollup=Rollup.SUM,
+    version=1,
+    by=BOOK,
+    sources="SAFE",
+)
+def invoice_anomalies() -> Shape:
+    """Customers whose net invoiced in the month is off the mean of the three months before by more than the standard
+    deviation (sample) of these, by 100 or more, and by 15 % of the mean or more: all three.
+
+    Per currency. Without an invoice in each of the three months a customer is new and not counted.
+    """
+    return flow(Part(COMPARED, ODD))
+
+
+@kpi(
+    name="Billing accuracy",
+    family=Family.RUNS,
+    unit=Unit.PERCENT,
+    good=Good.UP,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=BOOK,
+)
+def billing_accuracy() -> Shape:
+    """1 − invoices of the month before with a credit note within 30 days ÷ invoices of the month before.
+
+    The month before, so that its invoices have had their 30 days, but for the last days of a long month.
+    """
+    return flow(Part(MENDED, "(NOT r.mended)::int"), Part(MENDED, "1"))
+
+
+@kpi(
+    name="Time to bill",
+    family=Family.RUNS,
+    unit=Unit.DAYS,
+    good=Good.DOWN,
+    rollup=Rollup.RATIO,
+    version=1,
+    small_base=False,
+    sources="SAFE",
+)
+def bill_cycle_time() -> Shape:
+    """Mean days from the end of the billed period to the day its invoices were sent, over runs sent in the month."""
+    return flow(Part(SENT, "r.waited"), Part(SENT, "1"))

@@ -1,0 +1,127 @@
+"""Random suppliers, usage files, calls nobody can price, tariffs and bill runs for the small books."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from hypothesis import strategies as st
+
+from billing.models import (
+    BillingRun,
+    Carrier,
+    CarrierCharge,
+    CarrierInvoice,
+    CdrFile,
+    Customer,
+    NotProduced,
+    Tariff,
+    TariffAssignment,
+)
+from resellerkpi.core.models import Reseller
+
+SHORT = st.dates(date(2026, 1, 1), date(2026, 5, 20))
+WHO = st.integers(0, 1)
+AMOUNTS = st.integers(-500, 9000).map(lambda c: Decimal(c) / 100)
+#: (carrier, day, destination, seconds)
+unrated = st.tuples(WHO, SHORT, st.sampled_from(["", "Paris"]), st.integers(0, 900))
+#: (carrier, day loaded, rows, duplicates, rejects, days from the last call or None, days with calls)
+files = st.tuples(
+    WHO, SHORT, st.integers(10, 30), st.integers(0, 5), st.integers(0, 5),
+    st.one_of(st.none(), st.integers(0, 9)), st.lists(SHORT, max_size=4, unique=True),
+)  # fmt: skip
+#: (carrier, day of the bill, kind, state, amount, customer, first day, days)
+supply = st.tuples(
+    WHO, SHORT, st.sampled_from(["rental", "one_off", "usage", "credit"]),
+    st.sampled_from(["open", "allocated", "ignored"]), AMOUNTS, st.integers(0, 5), SHORT, st.integers(1, 90),
+)  # fmt: skip
+#: (customer, first day, days or None, days until superseded or None)
+tariffs = st.tuples(
+    st.integers(0, 5),
+    SHORT,
+    st.one_of(st.none(), st.integers(1, 60)),
+    st.one_of(st.none(), st.integers(0, 60)),
+)
+#: (day of the invoices, days from the period's end, days until sent or None, {customer: reason})
+runs = st.tuples(
+    SHORT, st.integers(0, 9), st.one_of(st.none(), st.integers(0, 9)),
+    st.dictionaries(st.integers(0, 5), st.sampled_from(["empty", "minimum", "hold", "credit"]), max_size=2),
+)  # fmt: skip
+units = st.fixed_dictionaries(
+    {
+        "unrated": st.lists(unrated, max_size=3),
+        "files": st.lists(files, max_size=3),
+        "supply": st.lists(supply, max_size=4),
+        "tariffs": st.lists(tariffs, max_size=2),
+        "runs": st.lists(runs, max_size=2, unique_by=lambda r: r[0]),
+    }
+)
+
+
+def carrier(reseller: Reseller, place: int) -> Carrier:
+    """Return one of the two carriers; the second is one that bills have to wait for, with files two days late."""
+    made, _ = Carrier.objects.get_or_create(
+        reseller=reseller,
+        code=f"K{place}",
+        defaults={"name": f"K{place}", "required_for_run": place == 1, "cdr_delay_days": 2},
+    )
+    return made
+
+
+def noon(day: date) -> datetime:
+    """Return noon of a day."""
+    return datetime.combine(day, time(12), UTC)
+
+
+def load(book: dict[str, Any], reseller: Reseller, customers: list[Customer]) -> None:
+    """Write what a world has of suppliers, usage files, tariffs and runs."""
+    both = [carrier(reseller, 0), carrier(reseller, 1)]
+    for index, (who, day, destination, seconds) in enumerate(book.get("unrated", [])):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT make_call_partition(%s)", [day])
+            cursor.execute(
+                "INSERT INTO billing_call (reseller_id, started_at, carrier_id, file_id, batch_id, dedupe_key, line,"
+                " duration, billed_seconds, service, state, reason, billed_party, destination) VALUES"
+                " (%s, %s, %s, 1, 1, %s, 1, %s, 0, 'voice', 'error', 'no_rate', 'x', %s)",
+                [reseller.pk, noon(day), both[who].pk, -index - 1, seconds, destination],
+            )
+    for index, (who, day, rows, again, bad, wait, heard) in enumerate(book.get("files", [])):
+        CdrFile.objects.create(
+            reseller=reseller, carrier=both[who], format="x", name=str(index), size=1, sha256=str(index),
+            state="loaded", rows=rows, duplicates=again, rejects=bad, rated=rows - again - bad,
+            days={str(d): 1 for d in heard}, loaded_at=noon(day),
+            last_call_at=None if wait is None else noon(day - timedelta(days=wait)),
+        )  # fmt: skip
+    _bills(book, reseller, customers, both)
+    for index, (place, day, length, until) in enumerate(book.get("tariffs", [])):
+        if place < len(customers):
+            old = None if until is None else day + timedelta(days=until)
+            tariff = Tariff.objects.create(reseller=reseller, name=str(index), superseded_on=old)
+            TariffAssignment.objects.create(
+                reseller=reseller, customer=customers[place], tariff=tariff, call_class=str(index),
+                start_date=day, end_date=length and day + timedelta(days=length),
+            )  # fmt: skip
+
+
+def _bills(book: dict[str, Any], reseller: Reseller, customers: list[Customer], both: list[Carrier]) -> None:
+    for index, (who, day, kind, state, amount, place, first, length) in enumerate(book.get("supply", [])):
+        bill = CarrierInvoice.objects.create(
+            reseller=reseller, carrier=both[who], number=str(index), invoice_date=day, currency="GBP"
+        )
+        named = customers[place] if place < len(customers) and state == "allocated" else None
+        CarrierCharge.objects.create(
+            reseller=reseller, invoice=bill, line=1, kind=kind, description=kind, amount=amount, customer=named,
+            state=state if named or state != "allocated" else "open", service_start=first,
+            service_end=first + timedelta(days=length),
+        )  # fmt: skip
+    for index, (day, wait, until, left_out) in enumerate(book.get("runs", [])):
+        end = day - timedelta(days=wait)
+        run = BillingRun.objects.create(
+            reseller=reseller, name=str(index), cycle=str(index), period_start=end - timedelta(days=30),
+            period_end=end, invoice_date=day, sent_at=None if until is None else noon(day + timedelta(days=until)),
+        )  # fmt: skip
+        for place, reason in left_out.items():
+            if place < len(customers):
+                NotProduced.objects.create(
+                    reseller=reseller, run=run, customer=customers[place], reason=reason, currency="GBP"
+                )
