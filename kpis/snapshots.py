@@ -6,8 +6,8 @@ to them and writes how far the snapshots reach. A crash leaves the state before.
 - the months of a few customers: their facts are made anew, and what they gave before is taken off the sums and what
   they give now put on; only figures that are not such sums are made anew (`_narrow`);
 - days of calls: the facts of calls of their months, and the figures that read them.
-Nested loops are off for it: fresh facts have no statistics yet, and the database would choose them for joins of
-hundreds of thousands of rows.
+Nested loops and merge joins are off for it: where the database expects few rows (fresh facts, months told by an
+expression) it would choose them for joins of hundreds of thousands of rows, and merge on the month alone.
 """
 
 import hashlib
@@ -105,9 +105,10 @@ def refresh(reseller: Reseller, *, now: datetime, full: bool = False) -> Refresh
     work = _Work(reseller.pk, options, today, plan)
     _trim(reseller.pk, first)
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'")
+        cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off")
+        cursor.execute("SET LOCAL work_mem = '64MB'")
         facts, rows = work.do()
-        cursor.execute("SET LOCAL enable_nestloop = on")
+        cursor.execute("SET LOCAL enable_nestloop = on; SET LOCAL enable_mergejoin = on")
     fill, made = Fill.objects.update_or_create(
         reseller=reseller,
         defaults={
