@@ -28,6 +28,10 @@ class Options:
     active_months: int = 1
     life_cap_months: int = 120
     target_take_up: Decimal = Decimal(25)
+    value_multiple: Decimal = Decimal(24)
+    anomaly_amount: Decimal = Decimal(100)
+    anomaly_percent: Decimal = Decimal(15)
+    anomaly_population: bool = False
     close_after_days: int = 5
     zone: str = "Europe/London"
     home: str = "GBP"

@@ -98,6 +98,16 @@ SETTINGS = {
     ),
     "life_cap_months": ("A customer's life is at most so many months", "For values that divide by churn."),
     "target_take_up": ("Take-up aimed at, per cent", "For the opportunity in features."),
+    "value_multiple": (
+        "Your multiple: the book is worth so many months of recurring revenue",
+        "For the illustrative value only.",
+    ),
+    "anomaly_amount": ("An invoice stands out by at least this amount", "All three conditions have to hold."),
+    "anomaly_percent": ("An invoice stands out by at least so many per cent of the mean of three months", ""),
+    "anomaly_population": (
+        "Standard deviation of the three months: of the population",
+        "Otherwise of a sample, which is larger.",
+    ),
     "close_after_days": (
         "A month closes so many days after its end",
         "Its figures are then kept as they were.",

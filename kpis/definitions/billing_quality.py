@@ -16,16 +16,17 @@ LEFT_OUT = Source(
 COMPARED = Source(
     "compared",
     "(SELECT d.month, d.day, x.customer_id, x.currency, x.net, o.mean, o.spread FROM days d"
-    " JOIN moneyfact x ON x.month = d.month AND x.invoices > 0 JOIN LATERAL (SELECT count(*) AS months,"
-    " avg(y.net) AS mean, stddev_samp(y.net) AS spread FROM moneyfact y WHERE y.customer_id = x.customer_id"
-    " AND y.currency = x.currency AND y.invoices > 0 AND y.month < d.month"
-    " AND y.month >= d.month - interval '3 months') o ON o.months = 3 WHERE d.asked)",
+    " JOIN moneyfact x ON x.month = d.month AND x.invoices > 0 JOIN (SELECT e.month, y.customer_id, y.currency,"
+    " avg(y.net) AS mean, CASE WHEN %(anomaly_population)s THEN stddev_pop(y.net) ELSE stddev_samp(y.net) END"
+    " AS spread FROM days e JOIN moneyfact y ON y.month < e.month AND y.month >= e.month - interval '3 months'"
+    " AND y.invoices > 0 WHERE e.asked GROUP BY 1, 2, 3 HAVING count(*) = 3) o ON o.month = d.month"
+    " AND o.customer_id = x.customer_id AND o.currency = x.currency WHERE d.asked)",
     ("moneyfact",),
     window=3,
 )
 ODD = (
-    "(abs(r.net - r.mean) > r.spread AND abs(r.net - r.mean) >= 100"
-    " AND abs(r.net - r.mean) >= 0.15 * abs(r.mean))::int"
+    "(abs(r.net - r.mean) > r.spread AND abs(r.net - r.mean) >= %(anomaly_amount)s"
+    " AND abs(r.net - r.mean) >= %(anomaly_percent)s * abs(r.mean) / 100)::int"
 )
 #: Invoices of the month before, and whether a credit note took something of them back within 30 days.
 MENDED = Source(
@@ -71,11 +72,12 @@ def invoices_not_produced() -> Shape:
     rollup=Rollup.SUM,
     version=1,
     by=BOOK,
+    settings=("anomaly_amount", "anomaly_percent", "anomaly_population"),
     sources="SAFE",
 )
 def invoice_anomalies() -> Shape:
     """Customers whose net invoiced in the month is off the mean of the three months before by more than the standard
-    deviation (sample) of these, by 100 or more, and by 15 % of the mean or more: all three.
+    deviation of these, by an amount and by a part of the mean (settings: 100 and 15 per cent): all three.
 
     Per currency. Without an invoice in each of the three months a customer is new and not counted.
     """

@@ -33,7 +33,7 @@ LEAKED = Source(
     {"cause": "r.cause"},
     of_customers=False,
 )
-#: Usage files loaded in the month.
+#: Usage files loaded in the month; made anew with the facts of calls, as a file brings them.
 FILES = Source(
     "usage_files",
     "(SELECT d.month, d.day, v.code AS carrier, f.rows, f.duplicates, f.rejects,"
@@ -42,6 +42,7 @@ FILES = Source(
     " JOIN (SELECT *, (loaded_at AT TIME ZONE %(zone)s)::date AS loaded FROM billing_cdrfile"
     " WHERE reseller_id = %(reseller)s AND state = 'loaded') f ON {f.loaded} = d.month AND f.loaded <= d.day"
     " JOIN billing_carrier v ON v.id = f.carrier_id AND v.reseller_id = %(reseller)s WHERE d.asked)",
+    ("trafficfact",),
     own={"carrier": "r.carrier"},
     of_customers=False,
 )
@@ -55,6 +56,7 @@ SILENT = Source(
     " CROSS JOIN LATERAL generate_series(greatest(d.month, b.first), d.day - v.cdr_delay_days, '1 day') s (at)"
     " WHERE d.asked AND NOT EXISTS (SELECT 1 FROM billing_cdrfile f WHERE f.reseller_id = %(reseller)s"
     " AND f.carrier_id = v.id AND f.state = 'loaded' AND f.days ? s.at::date::text))",
+    ("trafficfact",),
     own={"carrier": "r.carrier"},
     of_customers=False,
 )

@@ -43,6 +43,10 @@ class KpiSettings(TenantModel):
     active_months = models.PositiveSmallIntegerField(default=1)
     life_cap_months = models.PositiveSmallIntegerField(default=120)
     target_take_up = models.DecimalField(max_digits=5, decimal_places=2, default=25)
+    value_multiple = models.DecimalField(max_digits=6, decimal_places=2, default=24, db_default=24)
+    anomaly_amount = models.DecimalField(max_digits=12, decimal_places=2, default=100, db_default=100)
+    anomaly_percent = models.DecimalField(max_digits=5, decimal_places=2, default=15, db_default=15)
+    anomaly_population = models.BooleanField(default=False, db_default=False)
     close_after_days = models.PositiveSmallIntegerField(default=5)
 
     class Meta:
@@ -58,6 +62,10 @@ class KpiSettings(TenantModel):
                 condition=Q(loss_not_due__gte=0, loss_30__gte=0, loss_60__gte=0, loss_90__gte=0)
                 & Q(loss_more__gte=0, loss_not_due__lte=100, loss_30__lte=100, loss_60__lte=100)
                 & Q(loss_90__lte=100, loss_more__lte=100, target_take_up__gte=0, target_take_up__lte=100),
+            ),
+            models.CheckConstraint(
+                name="kpi_settings_thresholds",
+                condition=Q(value_multiple__gte=0, anomaly_amount__gte=0, anomaly_percent__gte=0),
             ),
         ]
 

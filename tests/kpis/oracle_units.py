@@ -178,6 +178,12 @@ def run_rate(c: Row, month: date) -> Out:
     return [("", x, rounded(a / 3), None) for x, a in sums.items()]
 
 
+def least(c: Row, month: date) -> Out:
+    """Return a hundred-and-twentieth of who was there."""
+    was = D(int(o.moves(c, month)["was"]))
+    return [("", "", rounded(was / 120), was)]
+
+
 RULES: dict[str, Callable[[Row, date], Out]] = {
     "mrr_new": moved(new),
     "mrr_reactivation": moved(again),
@@ -209,6 +215,8 @@ RULES: dict[str, Callable[[Row, date], Out]] = {
         lambda f, day: o.feature_mrr(f, day) if OWNED[f[0]] else D(0), o.feature_mrr
     ),
     "usage_run_rate": run_rate,
+    "indicative_value": features(lambda f, day: 24 * o.feature_mrr(f, day)),
+    "churn_least": least,
 }
 
 o.OWN |= {"cohort", "within"}
