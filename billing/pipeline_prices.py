@@ -21,6 +21,8 @@ from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import Period
 
 Progress = Callable[[int, int, str], None]
+#: What a proposed correction says in money.
+FIGURES = ("billed", "right", "before", "credited", "amount")
 NOBODY = ("", "Nobody’s calls")
 
 
@@ -100,7 +102,7 @@ def _proposed(proposal: Proposal) -> dict[str, Any]:
                 "name": name,
                 "currency": row.currency,
                 "calls": row.calls,
-                **{part: f"{getattr(row, part):f}" for part in ("billed", "right", "before", "amount")},
+                **{part: f"{getattr(row, part):f}" for part in FIGURES},
             }
         )
     return {"corrections": rows, "drafts": proposal.drafts, "left": proposal.left}

@@ -10,6 +10,7 @@ from django.db.models import Sum
 from billing.invoicing.numbering import Document, shown, take
 from billing.invoicing.tax import vat_per_rate
 from billing.models import Allocation, CreditNote, CreditNoteLine, Invoice, InvoiceLine, LedgerEntry
+from billing.models.corrected import drop_waiting_corrections
 from billing.models.locks import hold_money
 from resellerkpi.core.audit import record
 
@@ -32,7 +33,8 @@ def credit_invoice(
     """Credit what is left of an invoice, or net amounts of some lines (by their ids); settles it first.
 
     VAT is worked out as on the invoice, per rate; the last credit takes the residue, so that all credits together
-    carry the invoice's VAT. What the invoice does not need stays as the customer's credit. A whole credit voids it.
+    carry the invoice's VAT. What the invoice does not need stays as the customer's credit. A whole credit voids it,
+    and corrections of its calls that wait for a bill go with it.
     """
     found = Invoice.objects.filter(pk=invoice_id).values_list("reseller_id", flat=True).get()
     hold_money(found)
@@ -61,9 +63,12 @@ def credit_invoice(
     CreditNoteLine.objects.bulk_create(_note_line(note, part) for part in parts)
     _post(note)
     _settle(note, invoice)
+    dropped = 0
     if is_whole:
         Invoice.objects.filter(pk=invoice.pk).update(state=Invoice.State.VOID)
-    record("invoice.credited", invoice, credit_note=note.number, gross=note.gross, reason=reason)
+        dropped = drop_waiting_corrections(invoice.pk)
+    gone = {"corrections": dropped} if dropped else {}
+    record("invoice.credited", invoice, credit_note=note.number, gross=note.gross, reason=reason, **gone)
     return note
 
 

@@ -19,7 +19,7 @@ from django.db.models import Max, Min, Sum
 from numpy.typing import NDArray
 
 from billing.models import ChargeKind, Invoice, InvoiceLine
-from billing.models.corrected import corrected_before
+from billing.models.corrected import corrected_before, credited_usage
 from billing.rating.held import blocks
 from billing.rating.repricing import Books, reprice
 from billing.rating.selection import RerateSelection, billing_invoices
@@ -44,6 +44,8 @@ class Correction:
     """An issued invoice whose usage would come to something else now; `amount` is what is still to be charged.
 
     `right` is its usage by the book as it stands, `billed` what its usage lines say, `before` earlier corrections.
+    `credited` is what credit notes took back of its usage: whether for the same reason only the clerk knows, so that
+    it is shown and not taken off.
     """
 
     invoice_id: int
@@ -53,6 +55,7 @@ class Correction:
     billed: Decimal
     right: Decimal
     before: Decimal
+    credited: Decimal = Decimal(0)
 
     @property
     def amount(self) -> Decimal:
@@ -120,7 +123,7 @@ def propose(reseller: Reseller, where: RerateSelection, progress: Progress | Non
     span = lines.aggregate(first=Min("service_start"), end=Max("service_end"))
     if bills and span["first"] and span["end"]:
         _price(reseller, proposal, bills, _months(reseller, span["first"], span["end"]), progress)
-    before = corrected_before(bills)
+    before, credited = corrected_before(bills), credited_usage(bills)
     for pk, bill in bills.items():
         right = _rounded(bill)
         found = Correction(
@@ -131,6 +134,7 @@ def propose(reseller: Reseller, where: RerateSelection, progress: Progress | Non
             bill.billed,
             right,
             before.get(pk, Decimal(0)),
+            credited.get(pk, Decimal(0)),
         )
         if found.amount:
             proposal.corrections.append(found)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from billing.bills import credit
 from billing.invoicing.credit import CreditRefused
 from billing.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
+from billing.models.corrected import corrections_of
 from billing.web.editing import find
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import SUM, Code, Column, Date, Money, Text
@@ -121,6 +122,21 @@ class CreditFields(forms.Form):
         return found
 
 
+def corrected(invoice: Invoice) -> list[str]:
+    """Say what became of the invoice's calls since, where they were priced again and corrected."""
+    waiting, billed = corrections_of(invoice.pk)
+    said = []
+    if waiting:
+        amount = money(waiting, invoice.currency)
+        said.append(f"A correction of its calls, {amount}, waits for a bill: crediting all takes it away.")
+    if billed:
+        amount = money(billed, invoice.currency)
+        said.append(
+            f"Its calls were corrected on a later bill already, {amount} in all: credit only the rest."
+        )
+    return said
+
+
 class CreditInvoice(FormPage):
     """Credit an invoice, whole or a line of it."""
 
@@ -139,6 +155,7 @@ class CreditInvoice(FormPage):
         self.purpose = (
             f"{self.invoice} of {self.invoice.customer}, {total}. A credit note cannot be taken back."
         )
+        self.danger = " ".join(corrected(self.invoice))
         return {"invoice": self.invoice, "initial": {"on": self.today}}
 
     def save(self, form: Any) -> str:

@@ -11,7 +11,7 @@ from django.urls import URLPattern, path, reverse
 
 from billing.charging.corrections import Ticked, raise_corrections
 from billing.models import CdrFile, Customer, Tariff
-from billing.models.corrected import corrected_before
+from billing.models.corrected import corrected_before, credited_usage
 from billing.models.freshness import fingerprint
 from billing.web.frozen import FrozenPage, Row, exact
 from billing.web.whatif import recent
@@ -177,7 +177,7 @@ class PriceAgainResult(FrozenPage):
         """Return the counts, the sums and the bills to correct."""
         self.title = self.job.title
         self.purpose = f"A preview of {day(self.job.finished_at)}: what calls cost now and what they would."
-        rows = self.rows()
+        rows, corrections = self.rows(), self.corrections()
         panels: list[Panel] = [TilesPanel(self.counts())]
         panels += [sums(rows, currency) for currency in sorted({str(row["currency"]) for row in rows})]
         return {
@@ -186,7 +186,8 @@ class PriceAgainResult(FrozenPage):
             "back": ("Price calls again", reverse("price-again")),
             "list_title": "By customer, over the months touched",
             "found": self.found,
-            "corrections": self.corrections(),
+            "corrections": corrections,
+            "some_credited": any(row["credited"] and row["amount"] for row in corrections),
             "may_apply": not self.applied and not self.is_stale and bool(self.found["changed"]),
             "retry": self.job.back_url or reverse("price-again"),
         }
@@ -225,10 +226,12 @@ class PriceAgainResult(FrozenPage):
     def corrections(self) -> list[dict[str, Any]]:
         """Return the bills that should have been different, with what has been corrected since."""
         rows = [exact(row, ("billed", "right", "before", "amount")) for row in self.found["corrections"]]
-        raised = corrected_before(row["invoice_id"] for row in rows)
+        ids = [row["invoice_id"] for row in rows]
+        raised, credited = corrected_before(ids), credited_usage(ids)
         for row in rows:
             row["before"] = raised.get(row["invoice_id"], Decimal(0))
             row["amount"] = row["right"] - row["billed"] - row["before"]
+            row["credited"] = credited.get(row["invoice_id"], Decimal(0))
             row["what"] = "Credit" if row["amount"] < 0 else "Charge"
             row["owed"] = abs(row["amount"])
         return sorted(rows, key=lambda row: (-row["owed"], row["name"]))

@@ -17,6 +17,7 @@ from billing.rating.selection import RerateSelection
 from resellerkpi.core.models import AuditEvent
 from resellerkpi.core.periods import parse_month
 from resellerkpi.core.scope import Scope, enter
+from tests.billing.money import D
 from tests.billing.rating_book import UNIT, at, chunk_of
 from tests.billing.rating_world import World
 from tests.billing.whatif_world import prints
@@ -170,6 +171,36 @@ def test_cancelled_invoices_are_not_corrected(billed: Billed) -> None:
     first, second = Invoice.objects.order_by("customer__code")
     credit(first.pk, reason="all of it", on=date(2026, 4, 1), now=NOW)
     assert [row.invoice_id for row in propose(billed.world.reseller, MARCH).corrections] == [second.pk]
+
+
+def test_what_was_credited_of_the_usage_is_shown_and_not_taken_off(billed: Billed) -> None:
+    reprice(billed)
+    before = {row.invoice_id: row.amount for row in propose(billed.world.reseller, MARCH).corrections}
+    first, second = Invoice.objects.order_by("customer__code")
+    one, two = InvoiceLine.objects.filter(invoice=first, kind="usage").order_by("-net")[:2]
+    credit(first.pk, reason="too dear", on=date(2026, 4, 1), now=NOW, lines={one.pk: D("0.08")})
+    parts = {one.pk: D("0.02"), two.pk: D("0.05")}
+    credit(first.pk, reason="again", on=date(2026, 4, 1), now=NOW, lines=parts)
+    found = propose(billed.world.reseller, MARCH).corrections
+    assert {row.invoice_id: row.credited for row in found} == {first.pk: D("0.15"), second.pk: D(0)}
+    assert {row.invoice_id: row.amount for row in found} == before
+
+
+def test_crediting_a_bill_whole_takes_its_waiting_correction_along(billed: Billed) -> None:
+    reprice(billed)
+    rows = propose(billed.world.reseller, MARCH).corrections
+    raise_corrections(
+        billed.world.reseller, [Ticked(r.invoice_id, r.right, r.calls) for r in rows], on=date(2026, 4, 1)
+    )
+    first, second = Invoice.objects.order_by("customer__code")
+    line = InvoiceLine.objects.filter(invoice=second).order_by("-net").first()
+    assert line is not None
+    credit(second.pk, reason="part", on=date(2026, 4, 1), now=NOW, lines={line.pk: D("0.02")})
+    assert Charge.objects.filter(source_key__startswith="rerate:").count() == 2
+    credit(first.pk, reason="all of it", on=date(2026, 4, 1), now=NOW)
+    assert Charge.objects.get(source_key__startswith="rerate:").customer_id == second.customer_id
+    event = AuditEvent.objects.filter(action="invoice.credited").latest("pk")
+    assert event.details["corrections"] == 1
 
 
 def test_drafts_are_counted_and_left_to_their_run(billed: Billed) -> None:

@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.test import Client
 
-from billing.models import Call, Charge, TariffRate
+from billing.models import Call, Charge, InvoiceLine, TariffRate
 from billing.pipeline import import_cdrs
 from resellerkpi.core.models import AuditEvent, Job
 from resellerkpi.core.scope import enter
@@ -129,6 +129,25 @@ def test_billed_calls_are_corrected_by_ticked_charges(ana: tuple[Client, Worked]
         charge = Charge.objects.get(source_key__startswith="rerate:")
         assert (charge.amount, charge.kind) == (Decimal("1.50") - row["billed"], "one_off")
     assert "Put right" in browser.get(job.result_url).content.decode()
+
+
+def test_a_bill_credited_by_hand_says_so_before_it_is_corrected(ana: tuple[Client, Worked]) -> None:
+    browser, alpha = ana
+    dearer(alpha, "0.5")
+    browser.post("/usage/price-again/", AUGUST)
+    job = latest(alpha, "usage.preview")
+    page = browser.get(job.result_url)
+    assert (page.context["corrections"][0]["credited"], page.context["some_credited"]) == (0, False)
+    with enter(alpha.house.scope()):
+        line = InvoiceLine.objects.filter(invoice=alpha.invoice, kind="usage", net__gt=0).latest("net")
+    taken = {"line": str(line.pk), "amount": "0.01", "on": "2026-10-01", "reason": "goodwill"}
+    assert browser.post(f"/billing/invoices/{alpha.invoice.pk}/credit/", taken).status_code == 302
+    page = browser.get(job.result_url)
+    assert page.context["corrections"][0]["credited"] == Decimal("0.01")
+    assert "tick such a bill only if that credit was for something else" in page.content.decode()
+    browser.post(job.result_url, {"do": "raise", "invoice": str(alpha.invoice.pk)})
+    form = browser.get(f"/billing/invoices/{alpha.invoice.pk}/credit/").content.decode()
+    assert "waits for a bill: crediting all takes it away" in form
 
 
 def test_what_if_is_asked_answered_narrowed_and_taken_away(ana: tuple[Client, Worked]) -> None:
