@@ -178,8 +178,8 @@ def end_everything(*, customer: Customer, on: date, waive: str = "") -> dict[str
         features = Feature.objects.filter(running, customer=customer, start_date__lt=on)
         held = Feature.objects.filter(running | Q(end_date=on), customer=customer, start_date__lt=on)
         take_back_after(customer.reseller_id, list(held.values_list("pk", flat=True)))
+        features.update(termination_waived=bool(waive))
         if waive:
-            features.update(termination_percent=0)
             audit.record("customer.termination_waived", customer, date=on, reason=waive)
         for model in (NumberAssignment, Feature, TariffAssignment):
             rows = model.objects.filter(running, customer=customer, start_date__lt=on)

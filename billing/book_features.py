@@ -119,10 +119,10 @@ def end_feature(*, feature: Feature, on: date, waive: str = "") -> Feature:
         take_back_after(last.reseller_id, [last.pk])
         amount = ending_costs([last], on=on)[last.pk]
         last.end_date = on
-        if waive and amount:
-            last.termination_percent = Decimal(0)
+        last.termination_waived = bool(waive and amount)
+        if last.termination_waived:
             audit.record("feature.termination_waived", last, amount=amount, reason=waive)
-        last.save(update_fields=["end_date", "termination_percent"])
+        last.save(update_fields=["end_date", "termination_waived"])
         audit.record("feature.ended", last, date=on, termination=0 if waive else amount)
     return last
 
@@ -137,7 +137,7 @@ def _running_before(feature: Feature, on: date) -> Feature:
 
 
 def reopen_feature(feature: Feature) -> Feature:
-    """Let an ended feature go on after all; what was credited for its end, or charged, is taken back with it."""
+    """Let an ended feature go on after all; what its end brought (credit, charge, waiver) is taken back with it."""
     with act():
         feature = _held(feature)
         if Feature.objects.filter(continues=feature).exists():
@@ -148,8 +148,8 @@ def reopen_feature(feature: Feature) -> Feature:
             feature.customer, feature.number, feature.end_date or date.max
         ):
             raise BookRefused(f"{feature.number} does not belong to {feature.customer} any more.")
-        feature.end_date = None
-        feature.save(update_fields=["end_date"])
+        feature.end_date, feature.termination_waived = None, False
+        feature.save(update_fields=["end_date", "termination_waived"])
         audit.record("feature.reopened", feature)
     return feature
 

@@ -6,7 +6,7 @@ the charge rules of the feature (interval, part periods, the customer's billing 
     round half up(price x quantity x percent x (sum of the shares of the periods from its end to its term's end))
 
 Without pro-rating the period already begun is charged whole anyway and does not count again. It is made once, when
-the feature ends; an end that moves, or a percentage that is waived, takes it back: what waits for the next bill is
+the feature ends; an end that moves, or a charge that is waived, takes it back: what waits for the next bill is
 removed, what is billed is credited. A feature that is continued by another has not ended.
 """
 
@@ -27,7 +27,7 @@ from resellerkpi.core.money import places
 
 KEY = "termination:"
 ENDED = Q(end_date__isnull=False, continued_by__isnull=True, not_charged=False)
-INSIDE_TERM = Q(termination_percent__gt=0, minimum_term_end__gt=F("end_date"))
+INSIDE_TERM = Q(termination_waived=False, termination_percent__gt=0, minimum_term_end__gt=F("end_date"))
 
 
 class Term(NamedTuple):

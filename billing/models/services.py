@@ -87,7 +87,8 @@ class Feature(TenantModel):
 
     A dated change of its price or quantity ends the row and starts one that `continues` it: no new activation, no
     early-termination charge, the same minimum term. One that ends before `minimum_term_end`, the first day on which
-    it may end free of charge, is charged `termination_percent` of what the rest of the term would have cost.
+    it may end free of charge, is charged `termination_percent` of what the rest of the term would have cost, unless
+    `termination_waived` says that this end is free.
     """
 
     customer = Link(Customer, on_delete=models.PROTECT, related_name="features")
@@ -101,6 +102,7 @@ class Feature(TenantModel):
     discount_percent = models.DecimalField(max_digits=5, decimal_places=2, default=0)
     minimum_term_end = models.DateField(null=True, blank=True)
     termination_percent = models.DecimalField(max_digits=5, decimal_places=2, default=0, db_default=0)
+    termination_waived = models.BooleanField(default=False, db_default=False)
     not_charged = models.BooleanField(default=False)
     reference = models.CharField(max_length=80, blank=True)
     continues = Link("self", null=True, blank=True, on_delete=models.PROTECT, related_name="continued_by")

@@ -105,6 +105,8 @@ class FeaturePage(DetailPage):
             if feature.end_date is None and feature.start_date < self.today:
                 cost = ending_costs([feature], on=self.today)[feature.pk]
                 items.append(("If it ended today", money(cost, kind.currency)))
+            if feature.termination_waived:
+                items.append(("For this end", "Waived"))
         return Facts("Terms", items)
 
 

@@ -147,6 +147,23 @@ def test_it_can_be_waived_with_a_reason(house: Reseller, ann: Customer) -> None:
     assert event.details == {"amount": "45.09", "reason": "Moved into our new building"}
 
 
+def test_a_waiver_is_for_one_end_only(house: Reseller, ann: Customer) -> None:
+    feature = end_feature(feature=begin(ann), on=day("2026-11-20"), waive="Moved into our new building")
+    feature = reopen_feature(feature)
+    end_feature(feature=feature, on=day("2026-11-20"))
+    generate_charges(house, until=day("2026-12-01"))
+    assert terminations() == [("one_off", D("45.09"))]
+    ceased = {"customer": ann, "on": day("2026-11-20"), "today": day("2026-11-20"), "end_services": True}
+    reopen_feature(feature)
+    change_status(status="ceased", reason="price", waive="Their shop burnt down", **ceased)
+    generate_charges(house, until=day("2026-12-01"))
+    assert terminations() == []
+    reopen_feature(feature)
+    end_feature(feature=feature, on=day("2026-11-20"))
+    generate_charges(house, until=day("2026-12-01"))
+    assert terminations() == [("one_off", D("45.09"))]
+
+
 def test_leaving_altogether_charges_every_term_and_takes_back_changes_to_come(
     house: Reseller, ann: Customer
 ) -> None:

@@ -92,7 +92,7 @@ def test_ending_inside_a_term_says_what_it_costs_before_it_is_done(client: Clien
     assert client.post(address, {"on": "2026-11-01", "waive": "Goodwill", "seen": seen}).status_code == 302
     with enter(world.alpha.scope()):
         ended = Feature.objects.get(pk=feature.pk)
-        assert (ended.end_date, ended.termination_percent) == (date(2026, 11, 1), 0)
+        assert (ended.end_date, ended.termination_waived) == (date(2026, 11, 1), True)
         assert AuditEvent.objects.get(action="feature.termination_waived").details["reason"] == "Goodwill"
     assert client.post(reverse("feature-reopen", args=[feature.pk])).status_code == 302
     with enter(world.alpha.scope()):
