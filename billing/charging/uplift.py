@@ -1,26 +1,23 @@
 """Rises of prices by an index or a fixed per cent: kept as a draft, applied once, taken back while no bill has them."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
-from django.db import connection
 from django.db.models import Q
 
+from billing.charging.uplift_later import reprice_later, same_price_later
 from billing.charging.uplift_plan import UpliftPlan, plan_uplift
 from billing.models import Charge, Feature, FeaturePrice, Observation, PriceUplift
-from billing.models.continued import continue_from, take_back_after
+from billing.models.continued import continue_from, take_back_one
 from billing.models.locks import hold_money
 from resellerkpi.core import audit
 from resellerkpi.core.columns import day
+from resellerkpi.core.periods import local_day
 from resellerkpi.core.scope import current
 
 #: The indices whose figures are kept as observations: metric and name.
 INDICES = {"cpi": "CPI", "rpi": "RPI"}
-ENDS = """
-UPDATE billing_feature feature SET end_date = was.end_date
-FROM unnest(%s::bigint[], %s::date[]) AS was (id, end_date)
-WHERE feature.reseller_id = %s AND feature.id = was.id
-"""
 
 
 class UpliftRefused(ValueError):
@@ -35,17 +32,22 @@ def index_figure(index: str, on: date) -> Observation | None:
 def apply_uplift(uplift_id: int, *, now: datetime) -> PriceUplift:
     """Put an uplift in force, once: list prices end and begin anew, own prices change from its day on.
 
-    Its summary then holds what was done. Raises UpliftRefused when it would change nothing.
+    Changes entered for later that keep the old price get the new one. Its summary then holds what was done. Raises
+    UpliftRefused when it would change nothing, begins before today or was discarded.
     """
-    uplift = PriceUplift.objects.select_for_update(of=("self",)).get(pk=uplift_id)
+    uplift = _held(uplift_id)
     if uplift.applied_at is not None:
         return uplift
+    refuse_past(uplift.effective_date, today=local_day(now, uplift.reseller.zone))
     hold_money(uplift.reseller_id)
     plan = plan_uplift(uplift)
     if not plan.prices and not plan.own_prices:
         raise UpliftRefused("No price would change.")
     changes = {pk: {"price": price} for pk, price in plan.own_prices.items()}
     made = continue_from(uplift.reseller_id, uplift.effective_date, changes)
+    reprice_later(
+        uplift, {row.pk: (row, row.continues.price, row.price) for row in made.values() if row.continues}
+    )
     prices = _put_in_force(uplift, plan)
     uplift.summary = _summary(plan) | {
         "price_ids": prices,
@@ -58,6 +60,21 @@ def apply_uplift(uplift_id: int, *, now: datetime) -> PriceUplift:
         features=len(made),
     )  # fmt: skip
     return uplift
+
+
+def _held(uplift_id: int) -> PriceUplift:
+    """Return an uplift as it is now, nobody else's until the end of the transaction."""
+    rows = PriceUplift.objects.select_for_update(of=("self",)).select_related("reseller")
+    uplift: PriceUplift | None = rows.filter(pk=uplift_id).first()
+    if uplift is None:
+        raise UpliftRefused("This price rise has been discarded meanwhile; no price was changed.")
+    return uplift
+
+
+def refuse_past(on: date, *, today: date) -> None:
+    """Refuse a rise from a day that is gone: its days are charged at list prices, while own prices would be redone."""
+    if on < today:
+        raise UpliftRefused("A price rise begins today or later: days gone by are charged already.")
 
 
 def _put_in_force(uplift: PriceUplift, plan: UpliftPlan) -> list[int]:
@@ -92,32 +109,40 @@ def _summary(plan: UpliftPlan) -> dict[str, Any]:
 
 
 def take_back_uplift(uplift_id: int) -> PriceUplift:
-    """Undo an uplift that no bill carries yet; features changed or ended since keep that change.
+    """Undo an uplift that no bill carries yet; features changed or ended since keep that change, at the old price.
 
     Raises UpliftRefused once a bill, draft or issued, carries a new price.
     """
-    uplift = PriceUplift.objects.select_for_update(of=("self",)).get(pk=uplift_id)
+    uplift = _held(uplift_id)
     if uplift.applied_at is None:
         raise UpliftRefused("It is not in force.")
     hold_money(uplift.reseller_id)
-    charges = _charged_since(uplift)
+    back = _way_back(uplift)
+    charges = _charged_since(uplift, [*back, *same_price_later(uplift, back)])
     if charges.filter(invoice_line__isnull=False).exists():
         raise UpliftRefused(
             "A bill carries the new prices already. Undo that bill run first, or correct the prices."
         )
     charges.delete()
     _restore_prices(uplift)
-    features = _restore_features(uplift)
+    reprice_later(uplift, back)
+    features = take_back_one(uplift.reseller_id, [row for row, _, _ in back.values()])
     uplift.summary, uplift.applied_at, uplift.applied_by = {}, None, None
     uplift.save(update_fields=["summary", "applied_at", "applied_by"])
     audit.record("uplift.taken_back", uplift, on=uplift.effective_date, features=features)
     return uplift
 
 
-def _charged_since(uplift: PriceUplift) -> Any:
+def _way_back(uplift: PriceUplift) -> dict[int, tuple[Feature, Decimal | None, Decimal | None]]:
+    """Return the features it made that are there still, with their price and the own price before, by id."""
+    rows = Feature.objects.filter(pk__in=uplift.summary["feature_ids"]).select_related("continues")
+    return {row.pk: (row, row.price, row.continues.price) for row in rows if row.continues}
+
+
+def _charged_since(uplift: PriceUplift, features: list[int]) -> Any:
     """Return the charges made since for days from the uplift's on, of features whose price it changed."""
     types = [price["id"] for price in uplift.summary["prices"]]
-    touched = Q(feature__in=uplift.summary["feature_ids"]) | Q(feature__feature_type__in=types)
+    touched = Q(feature__in=features) | Q(feature__feature_type__in=types)
     return Charge.objects.filter(
         touched, created_at__gt=uplift.applied_at, service_end__gt=uplift.effective_date,
         source_key__startswith="feature:",
@@ -131,17 +156,6 @@ def _restore_prices(uplift: PriceUplift) -> None:
         until, kind = price.valid_to, price.feature_type_id
         price.delete()
         FeaturePrice.objects.filter(feature_type_id=kind, valid_to=on).update(valid_to=until)
-
-
-def _restore_features(uplift: PriceUplift) -> int:
-    """Let the features go on at their old price; return how many."""
-    made = Feature.objects.filter(pk__in=uplift.summary["feature_ids"], continued_by__isnull=True)
-    rows = list(made.exclude(continues=None).values_list("continues_id", "end_date"))
-    ids, ends = [pk for pk, _ in rows], [end for _, end in rows]
-    take_back_after(uplift.reseller_id, ids)
-    with connection.cursor() as cursor:
-        cursor.execute(ENDS, [ids, ends, uplift.reseller_id])
-    return len(ids)
 
 
 def describe(uplift: PriceUplift) -> str:

@@ -10,7 +10,7 @@ from django.db.models import F, QuerySet
 from django.urls import reverse
 
 from billing.book import keep
-from billing.charging.uplift import INDICES, index_figure
+from billing.charging.uplift import INDICES, UpliftRefused, index_figure, refuse_past
 from billing.models import Customer, FeatureType, Observation, PriceUplift
 from billing.web.editing import BookForm
 from resellerkpi.core.access import Capability
@@ -71,9 +71,7 @@ class AddIndex(BookForm):
     capability = BILL
     form_class = IndexFields
     title = "Enter a CPI or RPI figure"
-    purpose = (
-        "The annual rate as published. Many at once are imported as observations, under the metric cpi or rpi."
-    )
+    purpose = "The annual rate as published. Many at once are imported as observations, under the metric cpi or rpi."
 
     def form_kwargs(self) -> dict[str, Any]:
         """Start from last month."""
@@ -135,7 +133,7 @@ class UpliftFields(forms.Form):
             (index, f"{INDICES[index]}: {figure.value.normalize():f} % ({figure.date:%B %Y})")
             for index, figure in figures.items() if figure
         ]]  # fmt: skip
-        self.figures = figures
+        self.figures, self.today = figures, today
 
     def clean(self) -> dict[str, Any]:
         """Work out the whole rise."""
@@ -143,6 +141,11 @@ class UpliftFields(forms.Form):
         figure = self.figures.get(found.get("index") or "")
         found["index_percent"] = figure.value if figure else Decimal(0)
         found["percent"] = found["index_percent"] + (found.get("plus_percent") or 0)
+        if found.get("effective_date"):
+            try:
+                refuse_past(found["effective_date"], today=self.today)
+            except UpliftRefused as refused:
+                self.add_error("effective_date", str(refused))
         if not found["percent"] and "plus_percent" not in self.errors:
             self.add_error("plus_percent", "Choose an index or give a per cent.")
         return found

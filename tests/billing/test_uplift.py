@@ -195,6 +195,10 @@ def test_a_feature_changed_since_keeps_its_change(house: Reseller, ann: Customer
     apply_uplift(uplift.pk, now=NOW)
     change_feature(Feature.objects.get(continues=feature), on=day("2026-05-01"), quantity=4)
     take_back_uplift(uplift.pk)
+    assert held(ann) == [("2026-01-01", "2026-05-01", D(20)), ("2026-05-01", None, D(20))]
+    assert list(Feature.objects.order_by("start_date").values_list("quantity", flat=True)) == [1, 4]
+    assert Feature.objects.get(quantity=4).continues == feature
+    apply_uplift(uplift.pk, now=NOW)
     assert [price for _, _, price in held(ann)] == [D(20), D("21.46"), D("21.46")]
 
 
@@ -213,6 +217,55 @@ def test_a_change_already_entered_for_later_stays_in_the_chain(house: Reseller, 
     ]  # fmt: skip
     generate_charges(house, until=day("2026-05-01"))
     assert [row[3] for row in sorted(charges())] == [D(a) for a in ("20", "20", "20", "21.46", "18")]
+
+
+def test_a_later_change_that_keeps_the_own_price_rises_too(house: Reseller, ann: Customer) -> None:
+    feature = have(ann, make_type(house), "2026-01-01", price=D(20))
+    more = change_feature(feature, on=day("2026-05-01"), quantity=2)
+    agreed = change_feature(more, on=day("2026-06-01"), price=D(18))
+    generate_charges(house, until=day("2026-06-01"))
+    uplift = draft(house)
+    apply_uplift(uplift.pk, now=NOW)
+    raised_to = D("21.46")
+    assert [price for _, _, price in held(ann)] == [D(20), raised_to, raised_to, D(18)]
+    generate_charges(house, until=day("2026-06-01"))
+    net = sum(charge.amount for charge in Charge.objects.filter(service_start__gte=ON))
+    assert net == raised_to + 2 * raised_to + 2 * 18
+    take_back_uplift(uplift.pk)
+    assert held(ann) == [
+        ("2026-01-01", "2026-05-01", D(20)), ("2026-05-01", "2026-06-01", D(20)), ("2026-06-01", None, D(18)),
+    ]  # fmt: skip
+    assert Feature.objects.get(pk=more.pk).continues == feature
+    assert Feature.objects.get(pk=agreed.pk).continues == more
+    generate_charges(house, until=day("2026-06-01"))
+    net = sum(charge.amount for charge in Charge.objects.filter(service_start__gte=ON))
+    assert net == 20 + 2 * 20 + 2 * 18
+
+
+def test_a_later_quantity_at_list_price_keeps_what_its_segment_pays(house: Reseller, ann: Customer) -> None:
+    feature = have(ann, make_type(house), "2026-01-01")
+    change_feature(feature, on=day("2026-05-01"), quantity=2)
+    uplift = draft(house, scope={"segment": "Shops"})
+    apply_uplift(uplift.pk, now=NOW)
+    assert [price for _, _, price in held(ann)] == [None, D("33.26"), D("33.26")]
+    take_back_uplift(uplift.pk)
+    assert [price for _, _, price in held(ann)] == [None, None]
+
+
+def test_a_rise_from_a_day_gone_by_is_refused(house: Reseller, ann: Customer) -> None:
+    have(ann, make_type(house), "2026-01-01", price=D(20))
+    uplift = draft(house)
+    with pytest.raises(UpliftRefused, match="begins today or later"):
+        apply_uplift(uplift.pk, now=datetime(2026, 4, 1, 23, 30, tzinfo=UTC))
+    assert apply_uplift(uplift.pk, now=datetime(2026, 4, 1, 22, 30, tzinfo=UTC)).applied_at is not None
+
+
+def test_a_rise_discarded_before_its_turn_says_so(house: Reseller) -> None:
+    uplift = draft(house)
+    gone = uplift.pk
+    uplift.delete()
+    with pytest.raises(UpliftRefused, match="has been discarded meanwhile"):
+        apply_uplift(gone, now=NOW)
 
 
 def test_statements_do_not_grow_with_the_features(house: Reseller, ann: Customer) -> None:
@@ -297,11 +350,11 @@ def test_the_command_plans_and_with_apply_does_it_once(house: Reseller, ann: Cus
 
     def asked(*more: str) -> dict[str, Any]:
         out = StringIO()
-        call_command("uplift", "April", "--reseller", house.code, "--on", "2026-04-01", "--index", "cpi",
+        call_command("uplift", "April", "--reseller", house.code, "--on", "2096-04-01", "--index", "cpi",
                      "--percent", "3.9", *more, stdout=out)  # fmt: skip
         return dict(json.loads(out.getvalue()))
 
-    plan = {"name": "April", "percent": "7.3", "notice_by": "2026-03-02", "features": 1,
+    plan = {"name": "April", "percent": "7.3", "notice_by": "2096-03-02", "features": 1,
             "more_a_month": {"GBP": "2.26"}}  # fmt: skip
     assert asked() == {**plan, "applied": False}
     assert not PriceUplift.objects.exists()
