@@ -86,7 +86,7 @@ def _month(
             yield "impressions", month, "campaign", campaign, Decimal(int(value) * random.randint(35, 60))
             yield "clicks", month, "campaign", campaign, Decimal(int(value) // random.randint(2, 4))
     for source, visits in SOURCES:
-        seen = int(visits * (100 + 2 * index) * random.randint(85, 115) / 10_000)
+        seen = int(scale * visits * (100 + 2 * index) * random.randint(85, 115) / 10_000)
         yield "visits", month, "source", source, Decimal(seen)
     for campaign, mine in won_by(plans, month).items():
         leads = mine * random.randint(3, 6) + random.randint(0, 2)

@@ -28,6 +28,10 @@ from resellerkpi.ui.panels import Action, ChartPanel, EmptyState, Facts, HtmlPan
 from resellerkpi.ui.views import FormPage, Page
 
 MOST = 60
+NOTE = (
+    "Each step by its own month: an order may follow a visit of a month before. A step nobody entered is left out;"
+    " orders of customers you have already are in it where they were entered."
+)
 RETURN = "(gross profit of the customers it won − cost) ÷ cost, in these months"
 FIGURES: tuple[Column, ...] = (
     Money(name="campaign_spend", label="Cost"),
@@ -275,26 +279,28 @@ class Funnel(MonthsPage):
         (months, problem), reader = self.months(), self.reader()
         by = "campaign" if self.request.GET.get("by") == "campaign" else "source"
         found = funnel(reader, months, by)
-        steps: list[dict[str, Any]] = _steps(totals(found))
-        chart = ChartPanel(
-            f"{months[0]:%b %Y} to {months[-1]:%b %Y}",
-            Bar(x="step", y=("count",), title="How many went each step"),
-            [s for s in steps if s["count"] is not None],
-            [Text(name="step", label="Step"), Int(name="count", label="How many"),
-             Percent(name="share", label="Of the step before"), Percent(name="whole", label="Of the first step")],
-            note="Each step by its own month: an order may follow a visit of a month before. A step nobody entered is"
-            " left out; orders of customers you have already are in it where they were entered.",
-        )  # fmt: skip
+        steps = _steps(totals(found))
+        period = f"{months[0]:%b %Y} to {months[-1]:%b %Y}"
+        many: list[Column] = [Text(name="step", label="Step"), Int(name="count", label="How many")]
+        shares = [
+            Percent(name="share", label="Of the step before"),
+            Percent(name="whole", label="Of the first step", decimals=2),
+        ]
+        drawn = steps[1:] if _dwarfs(steps) else steps
+        bars = Bar(x="step", y=("count",), title="How many went each step")
+        left_out = "Visits are too many to draw beside the rest. " if drawn != steps else ""
+        chart = ChartPanel(period, bars, drawn, many, note=left_out + NOTE)
+        steps_table = TablePanel("Step by step", [*many, *shares], steps)
         rows = [_line(key, row, by) for key, row in found.items()]
         columns: list[Column] = [Text(name="label", label=by.capitalize())]
         columns += [Int(name=slug, label=label, total=SUM) for slug, label in STEPS]
         parts = ("first_invoices", "web_traffic")
-        columns.append(Percent(name="whole", label="Visits to first invoice", parts=parts))
+        columns.append(Percent(name="whole", label="Visits to first invoice", parts=parts, decimals=2))
         table = TablePanel(
             f"By {by}", columns, rows, empty=EmptyState("Nothing has been counted in these months.")
         )
         return {
-            "panels": [self.chooser(months, problem, by), chart, table],
+            "panels": [self.chooser(months, problem, by), chart, steps_table, table],
             "back": ("KPIs", reverse("kpi-list")),
         }
 
@@ -306,6 +312,11 @@ class Funnel(MonthsPage):
         if self.scope.can(Capability.IMPORT):
             found.append(Action("Enter figures", reverse("observation-metrics"), primary=True))
         return found
+
+
+def _dwarfs(steps: Sequence[dict[str, Any]]) -> bool:
+    """Say whether the first step is so many more than the second that no other bar could be seen."""
+    return len(steps) > 2 and steps[0]["count"] > 20 * steps[1]["count"]
 
 
 def _steps(sums: Sequence[tuple[str, D | None]]) -> list[dict[str, Any]]:
