@@ -15,12 +15,12 @@ LEFT_OUT = Source(
 #: Net invoiced to a customer in the month against the three months before; only where each of them has an invoice.
 COMPARED = Source(
     "compared",
-    "(SELECT d.month, d.day, x.customer_id, x.currency, x.net, o.mean, o.spread FROM days d"
-    " JOIN moneyfact x ON x.month = d.month AND x.invoices > 0 JOIN (SELECT e.month, y.customer_id, y.currency,"
-    " avg(y.net) AS mean, CASE WHEN %(anomaly_population)s THEN stddev_pop(y.net) ELSE stddev_samp(y.net) END"
-    " AS spread FROM days e JOIN moneyfact y ON y.month < e.month AND y.month >= e.month - interval '3 months'"
-    " AND y.invoices > 0 WHERE e.asked GROUP BY 1, 2, 3 HAVING count(*) = 3) o ON o.month = d.month"
-    " AND o.customer_id = x.customer_id AND o.currency = x.currency WHERE d.asked)",
+    "(SELECT d.month, d.day, y.customer_id, y.currency, y.net, y.mean, y.spread FROM days d JOIN (SELECT x.month,"
+    " x.customer_id, x.currency, x.net, count(*) OVER past AS months, avg(x.net) OVER past AS mean,"
+    " CASE WHEN %(anomaly_population)s THEN stddev_pop(x.net) OVER past ELSE stddev_samp(x.net) OVER past END"
+    " AS spread FROM moneyfact x WHERE x.invoices > 0 WINDOW past AS (PARTITION BY x.customer_id, x.currency"
+    " ORDER BY x.month RANGE BETWEEN interval '3 months' PRECEDING AND interval '1 month' PRECEDING)) y"
+    " ON y.month = d.month AND y.months = 3 WHERE d.asked)",
     ("moneyfact",),
     window=3,
 )
