@@ -7,6 +7,7 @@ from typing import Any
 
 from billing.book import BookRefused, act, keep
 from billing.models import AllowanceUse, Bundle, Call, Feature, FeatureType, SecondDraw
+from billing.models.locks import hold_draws
 from resellerkpi.core import audit
 from resellerkpi.core.columns import day
 
@@ -53,8 +54,9 @@ def end_allowance(bundle: Bundle, *, on: date) -> None:
 
 
 def remove_allowance(bundle: Bundle) -> None:
-    """Take out an allowance that no call ever drew from."""
+    """Take out an allowance that no call ever drew from, nor is drawing from right now."""
     with act():
+        hold_draws(bundle.reseller_id)
         if was_drawn(bundle):
             raise BookRefused(
                 "Calls have drawn from this allowance, so it cannot be removed; end it instead."

@@ -5,6 +5,7 @@ from django.db import connection
 USAGE = 7303
 MONEY = 7304
 BOOK = 7305
+DRAWS = 7306
 
 
 def share_usage(reseller_id: int) -> None:
@@ -25,6 +26,11 @@ def hold_money(reseller_id: int) -> None:
 def hold_book(reseller_id: int) -> None:
     """Taken by whatever loads a list of the book or a deck: what one file was checked against then still holds."""
     _run("SELECT pg_advisory_xact_lock(%s, %s)", BOOK, reseller_id)
+
+
+def hold_draws(reseller_id: int) -> None:
+    """Taken by whatever draws from allowances, or takes one away: no two can draw the same seconds."""
+    _run("SELECT pg_advisory_xact_lock(%s, %s)", DRAWS, reseller_id)
 
 
 def _run(sql: str, lock: int, reseller_id: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from django.db import connection
 
-from billing.models.locks import share_usage
+from billing.models.locks import hold_draws, share_usage
 from billing.rating.book import RatingBook
 from billing.rating.carry import Lots
 from billing.rating.dated import NONE, day_number
@@ -26,7 +26,6 @@ from billing.rating.use import keep_second_draws, keep_uses, lots_before, overfl
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import Period, month_of
 
-DRAWS = 7306
 STAGE = "draw_stage"
 
 _HAS_ALLOWANCES = (
@@ -61,7 +60,7 @@ def redraw_allowances(reseller: Reseller, customer_ids: Sequence[int] | None, fi
     One transaction of a reseller draws at a time, so that two files cannot draw the same seconds.
     """
     share_usage(reseller.pk)
-    fetch("SELECT pg_advisory_xact_lock(%s, %s)", [DRAWS, reseller.pk])
+    hold_draws(reseller.pk)
     holders = Holders(reseller)
     changed, moved = 0, set[int]()
     if holders.roll_over:

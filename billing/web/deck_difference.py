@@ -183,7 +183,9 @@ class DeckDifference(FrozenPage):
         here = reverse("deck-difference", args=[self.job.pk])
         absent, agreed = request.POST.get("absent", ""), bool(request.POST.get("agree"))
         missing = self.found["absent"] and absent not in ("keep", "end")
-        if missing:
+        if self.is_loaded:
+            messages.error(request, "This deck has been handed on to be loaded already.")
+        elif missing:
             messages.error(request, "Say what becomes of the prices that are not in the deck.")
         elif cautions_of(self.found, absent) and not agreed:
             messages.error(request, "Tick that the effect of this deck is right.")

@@ -274,6 +274,21 @@ def test_ranges_of_prefixes(decks: Decks) -> None:
     assert [row[0] for row in decks.rates()] == ["1", "370", "930", *(f"938{n}" for n in range(1, 10)), "939"]
 
 
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ("938,9399", "938 to 9399 is no range: both prefixes have the same number of digits."),
+        ("9399,9381", "9399 to 9381 is no range: the last prefix comes before the first."),
+        (
+            '"9381;9382",9399',
+            "A range has one first and one last prefix: give several on lines of their own.",
+        ),
+    ],
+)
+def test_a_range_that_is_none_is_a_question(decks: Decks, ends: str, said: str) -> None:
+    assert decks.bad(f"code1,code2,rate\n1,,0.1\n{ends},0.2\n") == [(3, said)]
+
+
 def test_names_are_looked_up_in_a_tariff_that_has_prefixes(decks: Decks) -> None:
     decks.good(
         "prefix,destination,price\n355,Albania,0.1\n35567,Albania - Mobile,0.2\n35568,Albania - Mobile,0.2\n"

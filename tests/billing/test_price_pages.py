@@ -219,6 +219,10 @@ def test_a_deck_asks_about_what_it_lacks_and_what_it_raises(ana: tuple[Client, W
         assert not Job.objects.filter(kind="book.import").exists()
     browser.post(job.result_url, {**given, "agree": "yes"})
     assert latest(alpha, "book.import").result["changed"] == 1
+    twice = browser.post(job.result_url, {**given, "agree": "yes"}, follow=True).content.decode()
+    assert "This deck has been handed on to be loaded already." in twice
+    with enter(alpha.house.scope()):
+        assert Job.objects.filter(kind="book.import").count() == 1
     with enter(alpha.house.scope()):
         kept = TariffRate.objects.filter(pk__in=[row["id"] for row in past]).order_by("pk").values()
         assert [{**row, "valid_to": None} for row in kept] == [{**row, "valid_to": None} for row in past]

@@ -117,7 +117,11 @@ class Reader:
                           f"instead of {_said(rate)}: which one counts?")  # fmt: skip
 
     def _rates(self, row: Row) -> list[Rate]:
-        keys = self._named(row) if self.names is not None else _keys(row)
+        try:
+            keys = self._named(row) if self.names is not None else _keys(row)
+        except NoRange as wrong:
+            self.problems.add(row["line"], "prefix_to", str(wrong))
+            return []
         if not keys:
             if keys is not None:
                 self.problems.add(row["line"], "prefix", "The line has neither a prefix nor a charge code.")
@@ -160,14 +164,28 @@ def _keys(row: Row) -> list[tuple[str, str]]:
     if row["charge_code"]:
         return [(TariffRate.KeyKind.CODE.value, row["charge_code"])]
     found: Sequence[str] = row["prefix"] or ()
-    if row.get("prefix_to") and len(found) == 1:
-        found = covering(found[0], row["prefix_to"][0])
+    last: Sequence[str] = row.get("prefix_to") or ()
+    if last:
+        if len(found) != 1 or len(last) != 1:
+            raise NoRange("A range has one first and one last prefix: give several on lines of their own.")
+        found = covering(found[0], last[0])
     return [(TariffRate.KeyKind.PREFIX.value, prefix) for prefix in found]
 
 
+class NoRange(ValueError):
+    """Two prefixes that are not the first and the last of a range, with the reason for the user."""
+
+
 def covering(first: str, last: str) -> list[str]:
-    """Return the fewest prefixes that cover a range of codes, both included: 9381 to 9399 is 9381, …, 9389, 939."""
-    if len(first) != len(last) or first > last:
+    """Return the fewest prefixes that cover a range of codes, both included: 9381 to 9399 is 9381, …, 9389, 939.
+
+    Raises NoRange for ends of different length, and for a last one before the first.
+    """
+    if len(first) != len(last):
+        raise NoRange(f"{first} to {last} is no range: both prefixes have the same number of digits.")
+    if first > last:
+        raise NoRange(f"{first} to {last} is no range: the last prefix comes before the first.")
+    if first == last:
         return [first]
     low, high, width = int(first), int(last), len(first)
     found = []
