@@ -17,12 +17,12 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from billing.charging.allocation_sql import ALLOCATE, CANDIDATES, CLEAR, PREPARE
-from billing.charging.joins import joined_by_hash
 from billing.models import CarrierCharge
 from billing.models.locks import hold_money
 from billing.phones import to_e164
 from resellerkpi.core.audit import record
 from resellerkpi.core.models import Reseller
+from resellerkpi.core.planner import joined_by_hash
 
 NO_REFERENCE = "The line has no reference."
 UNKNOWN = "Nothing in the book has this reference."

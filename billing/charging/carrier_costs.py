@@ -11,8 +11,8 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from billing.charging.joins import joined_by_hash
 from resellerkpi.core.models import Reseller
+from resellerkpi.core.planner import joined_by_hash
 
 
 class CarrierCost(NamedTuple):

@@ -12,7 +12,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from billing.charging.joins import joined_by_hash
 from billing.charging.store import Draft, store
 from billing.models import CarrierCharge, Charge, ChargeKind, Feature, FeaturePrice, FeatureType
 from billing.models.exchange import Quote, quotes
@@ -21,6 +20,7 @@ from resellerkpi.core.audit import record
 from resellerkpi.core.columns import day
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.money import places, round_half_up
+from resellerkpi.core.planner import joined_by_hash
 
 COST_PLACES, UNIT_PLACES = 6, 10
 Kind = CarrierCharge.Kind

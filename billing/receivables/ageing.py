@@ -12,9 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from django.db import connection
-
 from billing.models import Customer
+from resellerkpi.core.planner import joined_by_hash
 from resellerkpi.core.scope import current
 
 ZERO = Decimal(0)
@@ -217,7 +216,7 @@ def _labels(customer_ids: set[int], by: By) -> dict[int, tuple[str, str]]:
 
 def _rows(sql: str, as_of: date) -> list[tuple[Any, ...]]:
     scope = current()
-    with connection.cursor() as cursor:
+    with joined_by_hash() as cursor:
         cursor.execute(
             sql,
             {
