@@ -79,48 +79,88 @@ def _statement(source: Source, values: Sequence[str], splits: Sequence[str], ask
 
 
 def _spread(kpis: Sequence[Kpi], asked: Asked, dimensions: Iterable[str]) -> dict[str, Figures]:
-    """Return the parts of distributions: one query per summed value and dimension, whatever the measures."""
+    """Return the parts of distributions: one query per summed value, whatever the measures and dimensions."""
     found: dict[str, Figures] = {kpi.slug: {} for kpi in kpis}
-    wanted: dict[tuple[str, str, str], list[Kpi]] = defaultdict(list)
+    wanted: dict[tuple[str, str], tuple[Part, dict[str, list[Kpi]]]] = {}
     for kpi in kpis:
         for dimension in {"", *dimensions} & {"", *kpi.by}:
             (part,) = sides(kpi, dimension)
-            wanted[part.source.name, part.value, dimension].append(kpi)
-    for (_, _, dimension), alike in wanted.items():
-        (part,) = sides(alike[0], dimension)
-        measures = [kpi.shape.measure for kpi in alike if kpi.shape.measure]
-        for month, currency, key, base, *parts in _ranked(part, measures, dimension, asked):
-            cell = Cell(dimension, key or "", month, currency)
-            for at, kpi in enumerate(alike):
-                top, bottom = (Decimal(p or 0) for p in parts[2 * at : 2 * at + 2])
+            _, by = wanted.setdefault((part.source.name, part.value), (part, defaultdict(list)))
+            by[dimension].append(kpi)
+    for part, by in wanted.values():
+        splits = sorted(by)
+        measures = list(dict.fromkeys(k.shape.measure for of in by.values() for k in of if k.shape.measure))
+        for month, currency, at, key, base, *parts in _ranked(part, measures, splits, asked):
+            cell = Cell(splits[at], key or "", month, currency)
+            for kpi in by[splits[at]]:
+                place = 2 * measures.index(kpi.shape.measure) if kpi.shape.measure else 0
+                top, bottom = (Decimal(p or 0) for p in parts[place : place + 2])
                 found[kpi.slug][cell] = Figure(top, bottom, Decimal(base))
     return found
 
 
-def _ranked(part: Part, measures: Sequence[Measure], dimension: str, asked: Asked) -> list[tuple[Any, ...]]:
-    source = part.source
-    splits = [dimension] if dimension else []
-    amounts = [
-        "(SELECT r.month,",
-        f"{source.currency or repr('')}::text AS currency,",
-        f"({source.column(dimension) if dimension else repr('')})::text AS key,",
-        f"{source.item} AS item, sum({part.value}) AS x",
-        *asked.rows(source, splits),
-        f"GROUP BY 1, 2, 3, 4 HAVING sum({part.value}) <> 0) a",
+def _ranked(
+    part: Part, measures: Sequence[Measure], splits: Sequence[str], asked: Asked
+) -> list[tuple[Any, ...]]:
+    """Run one query: the rows are summed once by item and all dimensions, those sums ranked within each alone."""
+    source, dims = part.source, [f"d{i}" for i in range(len(splits))]
+    columns = [source.column(split) if split else repr("") for split in splits]
+    finest = [
+        "item_sums AS MATERIALIZED (SELECT r.month,",
+        f"{source.currency or repr('')}::text AS currency, {source.item} AS item, sum({part.value}) AS x",
+        *[f", ({column})::text AS {d}" for column, d in zip(columns, dims, strict=True)],
+        *asked.rows(source, [split for split in splits if split]),
+        f"GROUP BY {', '.join(str(i) for i in (1, 2, 3, *range(5, 5 + len(dims))))})",
     ]
-    ranked = [
-        "(SELECT *, row_number() OVER (PARTITION BY month, currency, key ORDER BY x DESC, item) AS place,",
-        "count(*) OVER (PARTITION BY month, currency, key) AS n FROM",
-        *amounts,
-        ") s",
-    ]
+    by = "GROUP BY month, currency, {}, item HAVING sum(x) <> 0"
+    alone = " UNION ALL ".join(
+        " ".join(
+            [
+                "SELECT month, currency,",
+                f"{at} AS at, {d} AS key, item, sum(x) AS x",
+                "FROM item_sums",
+                by.format(d),
+            ]
+        )
+        for at, d in enumerate(dims)
+    )
+    within = "PARTITION BY at, month, currency, key"
     parts = ", ".join(f"{m.top}, {m.bottom}" for m in measures)
-    select = f"SELECT month, currency, key, count(*), {parts} FROM"
-    statement = [asked.tables(source, splits), select, *ranked, "GROUP BY month, currency, key"]
+    statement = [
+        asked.tables(source, splits),
+        ",",
+        *finest,
+        f"SELECT month, currency, at, key, count(*), {parts} FROM",
+        f"(SELECT *, row_number() OVER ({within} ORDER BY x DESC, item) AS place, count(*) OVER ({within}) AS n",
+        f"FROM ({alone}) a) s GROUP BY at, month, currency, key",
+    ]
     with connection.cursor() as cursor:
         cursor.execute(" ".join(statement), asked.parameters(source.window))
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
+
+
+def items(kpis: Sequence[Kpi], asked: Asked) -> dict[tuple[str, str], set[tuple[Any, ...]]]:
+    """Return what KPIs' sums are made of, per source and value: month, currency, item, sum and every dimension."""
+    wanted: dict[tuple[str, str], tuple[Source, set[str]]] = {}
+    for kpi in kpis:
+        for part in kpi.parts():
+            _, splits = wanted.setdefault((part.source.name, part.value), (part.source, set()))
+            splits |= {d for d in kpi.by if part.source.column(d)}
+    found = {}
+    for (name, value), (source, splits) in wanted.items():
+        known = sorted(splits)
+        statement = [
+            asked.tables(source, known),
+            f"SELECT r.month, {source.currency or repr('')}::text, {source.item}, sum({value})",
+            *[f", ({source.column(split)})::text" for split in known],
+            *asked.rows(source, known),
+            f"GROUP BY {', '.join(str(i) for i in (1, 2, 3, *range(5, 5 + len(known))))}",
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(" ".join(statement), asked.parameters(source.window))
+            found[name, value] = set(cursor.fetchall())
+    return found
 
 
 def _assemble(

@@ -50,6 +50,11 @@ class Reader:
         return self._fill.first_month if self._fill else None
 
     @property
+    def is_kept(self) -> bool:
+        """Whether figures are kept up to this month as they are counted now, so that reading them is cheap."""
+        return self._fill is not None and self._fill.last_month >= self.today.replace(day=1)
+
+    @property
     def is_part(self) -> bool:
         """Whether the scope sees some customers only."""
         return bool(self.scope.dealer_id or self.scope.customer_id)

@@ -11,7 +11,8 @@ expression) it would choose them for joins of hundreds of thousands of rows, and
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -22,7 +23,7 @@ from django.db import connection
 from billing.models import ChangedDay
 from kpis.asked import Asked, Figure, Figures
 from kpis.closing import close_due, read
-from kpis.compute import alike, compute, sides
+from kpis.compute import alike, compute, items, sides
 from kpis.facts import close_of, first_month, months_between, rebuild, refile
 from kpis.facts_sql import FACTS, OF_CALLS
 from kpis.kpi import KPIS, Kpi
@@ -201,16 +202,19 @@ class _Work:
         asked = Asked(self.reseller_id, days, options=self.options, customers=customers, from_store=True)
         sums = [k for k in _made() if _adds_up(k)]
         dimensions = {d for k in sums for d in k.by}
-        before = compute(sums, asked, dimensions)
+        others = [k for k in _made() if not _adds_up(k) and not _is_apart(k)]
+        seen = [k for k in others if all(p.source.is_difference for p in k.parts())]
+        before, made_of = compute(sums, asked, dimensions), items(seen, asked)
         refile(self.reseller_id, self.options, customers)
         facts += rebuild(self.reseller_id, days, self.options, customers=customers, tables=OF_CUSTOMERS)
         if self.plan.refiled:
             tables = ("usagefact", "callingfact")
             facts += rebuild(self.reseller_id, days, self.options, customers=self.plan.refiled, tables=tables)
         rows = _mend(self.reseller_id, sums, before, compute(sums, asked, dimensions))
-        others = [k for k in _made() if not _adds_up(k) and not _is_apart(k)]
         self.months += len(months)
-        return facts, rows + self._write(others, months)
+        for moved, kpis in _by_moved(seen, made_of, items(seen, asked)).items():
+            rows += self._write(kpis, moved)
+        return facts, rows + self._write([k for k in others if k not in seen], months)
 
     def _write(self, kpis: Sequence[Kpi], months: Sequence[date], *, everything: bool = False) -> int:
         """Compute KPIs by every dimension and put the rows in the place of the old ones."""
@@ -220,8 +224,7 @@ class _Work:
         figures = compute(kpis, asked, {d for k in kpis for d in k.by})
         given: dict[str, Any] = {
             "reseller": self.reseller_id,
-            "first": months[0],
-            "last": months[-1],
+            "months": list(months),
             "kpis": None if everything else [k.slug for k in kpis],
         }
         with connection.cursor() as cursor:
@@ -250,6 +253,18 @@ def _adds_up(kpi: Kpi) -> bool:
         if len(parts) == 2 and not (alike(parts) and (not dimension or parts[1].source.column(dimension))):
             return False
     return True
+
+
+def _by_moved(
+    kpis: Sequence[Kpi], before: Mapping[tuple[str, str], set[Any]], after: Mapping[tuple[str, str], set[Any]]
+) -> dict[tuple[date, ...], list[Kpi]]:
+    """Group KPIs by the months in which any item of theirs moved; none, and the KPI stays as it is."""
+    moved = {at: {row[0] for row in before[at] ^ after[at]} for at in before}
+    found: dict[tuple[date, ...], list[Kpi]] = defaultdict(list)
+    for kpi in kpis:
+        months = set().union(*(moved[p.source.name, p.value] for p in kpi.parts()))
+        found[tuple(sorted(months))].append(kpi)
+    return found
 
 
 def _is_apart(kpi: Kpi) -> bool:
@@ -305,7 +320,7 @@ def _step(old: Figure | None, new: Figure | None) -> Figure:
 
 
 _DELETE = """
-DELETE FROM kpis_snapshot WHERE reseller_id = %(reseller)s AND month BETWEEN %(first)s AND %(last)s
+DELETE FROM kpis_snapshot WHERE reseller_id = %(reseller)s AND month = ANY(%(months)s::date[])
     AND (%(kpis)s::text[] IS NULL OR kpi = ANY(%(kpis)s::text[]))
 """
 _INSERT = """

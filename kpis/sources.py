@@ -91,12 +91,12 @@ CUSTOMERS_BY_CURRENCY = Source("customers_by_currency", "customerfact", ("custom
 #: A customer's numbers now and at the three closes before: null where it was not a customer yet.
 FADING = Source(
     "fading",
-    "(SELECT d.month, d.day, x.customer_id, bool_or(x.active) FILTER (WHERE x.month = d.month) AS active,"
-    " max(x.numbers) FILTER (WHERE x.month = d.month) AS n0,"
-    " coalesce(max(x.numbers) FILTER (WHERE x.month = (d.month - interval '1 month')::date), 0) AS n1,"
-    " coalesce(max(x.numbers) FILTER (WHERE x.month = (d.month - interval '2 months')::date), 0) AS n2,"
-    " coalesce(max(x.numbers) FILTER (WHERE x.month = (d.month - interval '3 months')::date), 0) AS n3"
-    " FROM days d JOIN customerfact x ON x.month <= d.month AND x.month > d.month - interval '4 months'"
+    "(SELECT d.month, d.day, x.customer_id, bool_or(x.active) FILTER (WHERE ago = 0) AS active,"
+    " max(x.numbers) FILTER (WHERE ago = 0) AS n0, coalesce(max(x.numbers) FILTER (WHERE ago = 1), 0) AS n1,"
+    " coalesce(max(x.numbers) FILTER (WHERE ago = 2), 0) AS n2,"
+    " coalesce(max(x.numbers) FILTER (WHERE ago = 3), 0) AS n3"
+    " FROM days d CROSS JOIN generate_series(0, 3) ago"
+    " JOIN customerfact x ON x.month = (d.month - make_interval(months => ago))::date"
     " WHERE d.asked GROUP BY 1, 2, 3)",
     ("customerfact",),
     window=3,

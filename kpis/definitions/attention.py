@@ -39,7 +39,7 @@ NEWCOMERS = Source(
     unit=Unit.COUNT,
     good=Good.DOWN,
     rollup=Rollup.LAST,
-    version=1,
+    version=2,
     by=BOOK,
     sources="SAFE",
     overview=True,
@@ -58,7 +58,7 @@ def declining_customers() -> Shape:
     unit=Unit.MONEY,
     good=Good.DOWN,
     rollup=Rollup.LAST,
-    version=1,
+    version=2,
     by=BOOK,
 )
 def at_risk_mrr() -> Shape:

@@ -258,14 +258,15 @@ def days_to_pay_median() -> Shape:
 #: Customers by how many of their last three invoices due were paid late or are unpaid past their day.
 LATENESS = Source(
     "lateness",
-    "(SELECT d.month, d.day, w.customer_id, count(*) FILTER (WHERE w.late) AS late FROM days d CROSS JOIN LATERAL ("
-    " SELECT i.customer_id, coalesce(s.last_date, d.day) > i.due_date AS late,"
-    " row_number() OVER (PARTITION BY i.customer_id ORDER BY i.due_date DESC, i.id DESC) AS place"
-    " FROM billing_invoice i LEFT JOIN LATERAL (SELECT max(a.date) AS last_date FROM billing_allocation a"
-    " WHERE a.reseller_id = %(reseller)s AND a.invoice_id = i.id AND a.date <= d.day"
-    " AND (a.ended_date IS NULL OR a.ended_date > d.day) HAVING sum(a.amount) >= i.gross) s ON true"
-    " WHERE i.reseller_id = %(reseller)s AND i.state <> 'draft' AND i.gross > 0 AND i.due_date < d.day"
-    " AND i.due_date > d.day - 190 {mine i.customer_id}) w WHERE w.place <= 3 AND d.asked GROUP BY 1, 2, 3)",
+    "(SELECT w.month, w.day, w.customer_id, count(*) FILTER (WHERE w.settled < w.gross OR w.last_date > w.due_date)"
+    " AS late FROM (SELECT t.month, t.day, t.id, t.customer_id, t.gross, t.due_date, max(a.date) AS last_date,"
+    " coalesce(sum(a.amount), 0) AS settled FROM (SELECT d.month, d.day, i.id, i.customer_id, i.gross, i.due_date,"
+    " row_number() OVER (PARTITION BY d.day, i.customer_id ORDER BY i.due_date DESC, i.id DESC) AS place FROM days d"
+    " JOIN billing_invoice i ON i.reseller_id = %(reseller)s AND i.state <> 'draft' AND i.gross > 0"
+    " AND i.due_date < d.day AND i.due_date > d.day - 190 {mine i.customer_id} WHERE d.asked) t"
+    " LEFT JOIN billing_allocation a ON a.reseller_id = %(reseller)s AND a.invoice_id = t.id AND a.date <= t.day"
+    " AND (a.ended_date IS NULL OR a.ended_date > t.day) WHERE t.place <= 3 GROUP BY 1, 2, 3, 4, 5, 6) w"
+    " GROUP BY 1, 2, 3)",
 )
 
 
@@ -275,7 +276,7 @@ LATENESS = Source(
     unit=Unit.COUNT,
     good=Good.DOWN,
     rollup=Rollup.LAST,
-    version=1,
+    version=2,
     by=BOOK,
     sources="SAFE",
 )

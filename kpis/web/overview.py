@@ -20,6 +20,11 @@ from resellerkpi.ui.panels import ChartPanel, EmptyState, HtmlPanel, Panel, Tile
 from resellerkpi.ui.views import Page
 
 MONTHS = 15
+NO_FIGURES = "There are no figures yet: they follow from customers, numbers, features and invoices."
+BEING_MADE = (
+    "The figures are not made yet: they follow from customers, numbers, features and invoices, and are made "
+    "within ten minutes of a change."
+)
 
 
 class Overview(Page):
@@ -62,10 +67,10 @@ class Overview(Page):
         return panels
 
 
-def _empty() -> HtmlPanel:
+def _empty(text: str = NO_FIGURES) -> HtmlPanel:
     where = address("import-start", "customers")
     state = EmptyState(
-        "There are no figures yet: they follow from customers, numbers, features and invoices.",
+        text,
         "Import customers" if where else "",
         where,
     )
@@ -107,12 +112,15 @@ class KpiList(Page):
     template = "ui/detail.html"
 
     def get_context(self) -> dict[str, Any]:
-        """Return one panel of tiles per family."""
+        """Return one panel of tiles per family, read from what is kept: computing every KPI takes minutes."""
         reader = Reader(self.reseller, self.scope, timezone.now())
+        back = ("Overview", reverse("overview"))
+        if not reader.is_kept:
+            return {"panels": [_empty(BEING_MADE)], "back": back}
         kpis = reader.visible(KPIS)
         points, home = reader.points(kpis, reader.last_months(MONTHS)), self.reseller.currency
         panels = [
             TilesPanel([tile(k, points[k.slug][""], home, reader.began) for k in found], title=family.value)
             for family, found in by_family(kpis).items()
         ]
-        return {"panels": panels, "back": ("Overview", reverse("overview"))}
+        return {"panels": panels, "back": back}
