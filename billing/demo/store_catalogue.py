@@ -50,8 +50,8 @@ MB_IN_GB = 1024
 #: What a minute to a service number costs on top of the called provider's charge, and where such numbers begin.
 ACCESS_CHARGE = Decimal("0.05")
 SERVICE_RANGES = ("4484", "4487", "449")
-#: Own prices of the other retail tariffs for calls to UK lines and mobiles; the rest comes from Standard UK. Nobody is on
-#: the new year's prices yet: they are there to ask what they would do.
+#: Own prices of the other retail tariffs for calls to UK lines and mobiles; the rest comes from Standard UK.
+#: Nobody is on the new year's prices yet: they are there to ask what they would do.
 OWN_PRICES = {
     "Business plan": {GEO: Decimal("0.0120"), MOB: Decimal("0.0450")},
     "Classic": {GEO: Decimal("0.0250"), MOB: Decimal("0.0950")},

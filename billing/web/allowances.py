@@ -108,7 +108,9 @@ class UseFilters(ScopedFilterSet):
         FeatureType, "bundle__feature_type", label="Package", only={"kind": FeatureType.Kind.PACKAGE}
     )
     unit = OneOf(
-        "unit", tuple((code, words[:1].upper() + words[1:]) for code, (words, _) in SHOWN.items()), label="Counts"
+        "unit",
+        tuple((code, words[:1].upper() + words[1:]) for code, (words, _) in SHOWN.items()),
+        label="Counts",
     )
     state = OneOf("used", STATES, label="Show", method="by_state")
 

@@ -27,7 +27,7 @@ from billing.charging.allocation_hand import (
     open_again,
     remove_bill,
 )
-from billing.models import CarrierCharge, CarrierInvoice, Feature, NumberIdentity, Supply
+from billing.models import Carrier, CarrierCharge, CarrierInvoice, Feature, NumberIdentity, Supply
 from resellerkpi.core.models import AuditEvent
 from resellerkpi.core.scope import Scope, enter
 from tests.billing.carrier_bills import Book, a_line, fill, make_book, number, state_of
@@ -283,7 +283,7 @@ def test_by_hand_for_every_open_charge_with_the_reference(book: Book) -> None:
 
 
 def test_a_remembered_reference_goes_to_the_carriers_supply_where_it_has_none(book: Book) -> None:
-    nw = CarrierInvoice._meta.get_field("carrier").related_model.objects.get(code="NW")
+    nw = Carrier.objects.get(code="NW")
     supply = Supply.objects.create(
         reseller=book.house, number=book.spare, carrier=nw, start_date=date(2026, 1, 1)
     )

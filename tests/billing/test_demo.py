@@ -160,7 +160,11 @@ def test_carriers_bills_are_allocated_but_for_the_loose_ends(built: dict[str, An
         assert set(rows.filter(state="ignored")) == {("NGW-OFFICE-1", "Our own office line.")}
         nobodys = CarrierCharge.objects.filter(state="allocated", customer=None)
         findings = json.loads((built["folder"] / "planted.json").read_text())["findings"]
-        still = {f["subject"]: Decimal(f["money_per_month"]) for f in findings if f["check"] == "ceased_still_supplied"}
+        still = {
+            f["subject"]: Decimal(f["money_per_month"])
+            for f in findings
+            if f["check"] == "ceased_still_supplied"
+        }
         assert {row.number.number: row.amount for row in nobodys.select_related("number")} == still
         passed = Charge.objects.filter(source_key__startswith="carrier:")
         assert [(c.kind, c.amount, c.cost, c.invoice_line) for c in passed] == [

@@ -260,6 +260,13 @@ FEATURES = st.one_of(
 VALID = st.one_of(
     st.just((0, FOREVER)), SPAN, SPAN.map(lambda s: (0, s[1])), SPAN.map(lambda s: (s[0], FOREVER))
 )
+
+
+def packs_of(given: list[dict[str, Any]]) -> list[Pack]:
+    """Number packages."""
+    return [Pack(place, **each) for place, each in enumerate(given, 1)]
+
+
 PACKS = st.lists(
     st.builds(
         dict,
@@ -277,7 +284,7 @@ PACKS = st.lists(
     ),
     min_size=1,
     max_size=3,
-).map(lambda packs: [Pack(n, **pack) for n, pack in enumerate(packs, 1)])
+).map(packs_of)
 TALKS = st.lists(
     st.tuples(
         st.integers(1, 3), DAYS, st.integers(1, 200), st.sampled_from(["4420", "33"]), st.integers(0, 2)

@@ -56,7 +56,12 @@ def test_a_call_is_priced_with_money_as_strings():
 
 
 def test_an_access_charge_is_added_to_the_price_a_minute():
-    call = {"rate_per_minute": "0.13", "access_charge": "0.05", "connection_fee": "0.10", "next_increment": 60}
+    call = {
+        "rate_per_minute": "0.13",
+        "access_charge": "0.05",
+        "connection_fee": "0.10",
+        "next_increment": 60,
+    }
     assert priced(**call, initial_increment=60, duration=181) == {"billed_seconds": 240, "amount": "0.8200"}
 
 

@@ -9,7 +9,7 @@ from tests.kpis import oracle as o
 from tests.kpis import oracle_more as m
 from tests.kpis.oracle_more import Out, Row, back, one
 from tests.kpis.oracle_units import rounded
-from tests.kpis.worlds import CATALOGUE, LAST, MONTHS
+from tests.kpis.worlds import CATALOGUE, LAST, MONTHS, credit_of
 
 D = Decimal
 Cells = dict[tuple[str, date, str], tuple[D, D | None]]
@@ -58,11 +58,11 @@ def odd(c: Row, month: date) -> Out:
     """Count a customer's months that stand out, per currency."""
     found = 0
     for currency in ("GBP", "EUR"):
-        nets = []
+        nets: list[D] = []
         for at in [back(month, i) for i in range(4)]:
             mine = [b["net"] for b in o.bills(c) if b["currency"] == currency and o.inside(b["date"], at)]
-            nets.append(sum(mine, D(0)) if mine else None)
-        if None not in nets:
+            nets += [sum(mine, D(0))] if mine else []
+        if len(nets) == 4:
             now, *past = nets
             mean = sum(past, D(0)) / 3
             spread = (sum(((x - mean) ** 2 for x in past), D(0)) / 2).sqrt()
@@ -76,7 +76,7 @@ def mended(c: Row, month: date) -> Out:
     found: Out = []
     for b in o.bills(c):
         if b["date"].replace(day=1) == back(month, 1):
-            note = o.credit_of(b)
+            note = credit_of(b)
             bad = note and note[0] <= min(o.close(month), b["date"] + timedelta(days=30))
             found.append(("", "", D(int(not bad)), D(1)))
     return found

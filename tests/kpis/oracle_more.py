@@ -283,7 +283,8 @@ def failures(c: Row, month: date) -> Out:
 
 def used(c: Row, month: date) -> Out:
     """Return numbers held, and those with a call of the customer in 90 days."""
-    day, found = o.close(month), []
+    day = o.close(month)
+    found: Out = []
     for place, (_, kind, span) in enumerate(c["numbers"]):
         if o.on(span, day):
             young_call = any(
@@ -366,7 +367,7 @@ def ladder(up: bool) -> Callable[[Row, date], Out]:
 
     def rule(c: Row, month: date) -> Out:
         now, was = (
-            max((MORE[f[0]][2] for f in live(c, day) if MORE[f[0]][1]), default=0)
+            max((MORE[f[0]][2] or 0 for f in live(c, day) if MORE[f[0]][1]), default=0)
             for day in (o.close(month), o.before(month))
         )
         hit = now > was > 0 if up else 0 < now < was

@@ -10,7 +10,7 @@ from tests.kpis import oracle as o
 from tests.kpis import oracle_margin, oracle_observed, oracle_units
 from tests.kpis import oracle_more as m
 from tests.kpis.oracle_more import D, Out, Row, back, counted, one, per_bill
-from tests.kpis.worlds import CATALOGUE, MONTHS, MORE
+from tests.kpis.worlds import CATALOGUE, MONTHS, MORE, credit_of
 
 
 def _service_by_month(c: Row, month: date) -> dict[str, D]:
@@ -38,7 +38,8 @@ def _average(c: Row, month: date) -> dict[str, tuple[D, D]]:
 
 def _steps(effect: str) -> Callable[[Row, date], Out]:
     def rule(c: Row, month: date) -> Out:
-        now, was, found = _average(c, month), _average(c, back(month, 1)), []
+        now, was = _average(c, month), _average(c, back(month, 1))
+        found: Out = []
         alike = m.things(c, month) == m.things(c, back(month, 1))
         for currency, (value, count) in now.items():
             before, count_before = was.get(currency, (D(0), D(0)))
@@ -77,7 +78,7 @@ def _year(c: Row, month: date) -> dict[Any, D]:
     """Net invoiced over twelve months: all there is in these worlds up to the close."""
     found: dict[Any, D] = {}
     for b in o.bills(c):
-        note = o.credit_of(b)
+        note = credit_of(b)
         net = b["net"] if b["date"] <= o.close(month) else D(0)
         net -= note[1] if note and note[0] <= o.close(month) else D(0)
         found[c["code"], b["currency"]] = found.get((c["code"], b["currency"]), D(0)) + net

@@ -118,6 +118,7 @@ def test_lifetime_value_is_revenue_times_months() -> None:
     shape = KPIS.get("clv").shape
     assert shape.combine is not None
     top, bottom, base = shape.combine([(D(1000 * 30), D(30)), (D(36 * 25), D(25))])
+    assert bottom is not None
     assert (top / bottom, base) == (D(36000), D(25))
     assert shape.combine([(D(1000), D(1)), (D(0), D(0))])[1] == 0
 
@@ -126,6 +127,7 @@ def test_growth_is_against_the_month_before_and_never_from_nothing() -> None:
     shape = KPIS.get("arpu_growth").shape
     assert shape.combine is not None
     top, bottom, _ = shape.combine([(D(1560), D(1)), (D(1200), D(1))])
+    assert bottom is not None
     assert top / bottom == D("0.3")
     assert shape.combine([(D(100), D(1)), (D(0), D(0))])[1] == 0
 

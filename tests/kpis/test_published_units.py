@@ -142,8 +142,8 @@ def compared(case: dict[str, Any]) -> list[tuple[Any, Any]]:
         names = {"closing": "mrr"}
         return [(found[names.get(k, f"mrr_{k}")], v) for k, v in wanted.items()]
     if metric == "mrr_waterfall" and "prior" in given:
-        names = sorted({*given["prior"], *given["current"]})
-        rows = [(given["prior"].get(n, 0), given["current"].get(n, 0), n in given["history"]) for n in names]
+        known = sorted({*given["prior"], *given["current"]})
+        rows = [(given["prior"].get(n, 0), given["current"].get(n, 0), n in given["history"]) for n in known]
         found = moved(rows, code)
         if "churned" in wanted:
             return [(sum(1 for was, now, _ in rows if was and not now), wanted["churned"])]
