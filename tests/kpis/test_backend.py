@@ -103,8 +103,9 @@ def test_every_answer_of_the_index_answers_in_every_mode(mode: str) -> None:
     assert {r["category"] for r in index} == {*STANDINGS, *(k.slug for k in KPIS)}
     cache.clear()
     backend_limit, backend.MOST_A_MINUTE = backend.MOST_A_MINUTE, 10_000
+    every = index if mode == "json" else [row for row in index if row["type"] in ("summary", "byStatus")]
     try:
-        for row in index:
+        for row in every:
             found = Client().get(
                 f"{row['address']}?outputMode={mode}", headers={"Authorization": f"Bearer {token}"}
             )

@@ -102,23 +102,27 @@ def test_the_overview_asks_the_same_few_questions_whatever_the_rows(
             assert client.get("/").status_code == 200
 
 
-@pytest.mark.parametrize("declared", list(KPIS), ids=lambda k: k.slug)
-def test_every_kpi_has_a_page_csv_and_json_by_every_dimension(declared: Any) -> None:
+@pytest.mark.parametrize("part", range(4))
+def test_every_kpi_has_a_page_csv_and_json_by_every_dimension(part: int) -> None:
     client = someone(alpha(), Role.OWNER)
-    for by in ("", *declared.by):
-        tail = f"?from=2026-01&to=2026-05&by={by}"
-        page = client.get(f"/kpis/{declared.slug}/{tail}")
-        assert page.status_code == 200
-        if by not in ("", *declared.by[:1]):
-            continue
-        assert declared.formula.split("\n\n")[0].split("÷")[0][:20].split("'")[0] in page.content.decode()
-        rows = list(
-            csv.DictReader(io.StringIO(client.get(f"/kpis/{declared.slug}.csv{tail}").content.decode()))
-        )
-        data = client.get(f"/kpis/{declared.slug}.json{tail}").json()
-        assert len(rows) == len(data["rows"])
-        assert {r["month"] for r in data["rows"]} <= {f"2026-0{m}" for m in range(1, 6)}
-        assert data["until"] == "2026-06-01"
+    for declared in list(KPIS)[part::4]:
+        for by in ("", *declared.by):
+            tail = f"?from=2026-01&to=2026-05&by={by}"
+            page = client.get(f"/kpis/{declared.slug}/{tail}")
+            assert page.status_code == 200, (declared.slug, by)
+            if by not in ("", *declared.by[:1]):
+                continue
+            same_as_its_files(declared, client, tail, page.content.decode())
+
+
+def same_as_its_files(declared: Any, client: Client, tail: str, page: str) -> None:
+    """Check that a page states its formula and that CSV and JSON have the same rows."""
+    assert declared.formula.split("\n\n")[0].split("÷")[0][:20].split("'")[0] in page, declared.slug
+    rows = list(csv.DictReader(io.StringIO(client.get(f"/kpis/{declared.slug}.csv{tail}").content.decode())))
+    data = client.get(f"/kpis/{declared.slug}.json{tail}").json()
+    assert len(rows) == len(data["rows"]), declared.slug
+    assert {r["month"] for r in data["rows"]} <= {f"2026-0{m}" for m in range(1, 6)}
+    assert data["until"] == "2026-06-01"
 
 
 def test_the_page_shows_the_customers_behind_the_figure() -> None:

@@ -49,7 +49,7 @@ CHANGES = [
 ]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     worlds.world(),
     st.lists(st.tuples(st.sampled_from(CHANGES), st.integers(0, 5), worlds.any_day), min_size=1, max_size=3),

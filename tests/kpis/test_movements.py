@@ -39,7 +39,7 @@ SLUGS = [
 
 
 @pytest.mark.django_db
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds.world(), st.sampled_from(["", "segment", "region"]))
 def test_recurring_revenue_rolls_forward(book: dict[str, Any], dimension: str) -> None:
     """Open + new + came back + expansion − contraction − lost = close; at home with the impact of the rates."""
