@@ -29,7 +29,9 @@ class Counting(FormPage):
 
     capability: ClassVar[Capability | None] = Capability.MANAGE
     title = "How KPIs are counted"
-    purpose = "Where the tools of the trade disagree, choose; figures are made anew and say how they were counted."
+    purpose = (
+        "Where the tools of the trade disagree, choose; figures are made anew and say how they were counted."
+    )
     form_class = CountingForm
 
     def form_kwargs(self) -> dict[str, Any]:
