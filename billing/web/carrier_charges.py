@@ -163,7 +163,7 @@ class NumberField(ReferenceField):
     def clean(self, value: Any) -> Any:
         """Return the number, None when left empty; raises a sentence when there is none."""
         text = str(value or "").strip()
-        known = Number.objects.filter(number=text).exists() if text else True
+        known = not text or ("\x00" not in text and Number.objects.filter(number=text).exists())
         return super().clean(text if known else to_e164(text, self.country))
 
 

@@ -87,9 +87,11 @@ def local_day(instant: datetime, zone: ZoneInfo) -> date:
 
 
 def add_months(day: date, months: int) -> date:
-    """Step by calendar months, clamping to the month's last day."""
+    """Step by calendar months, clamping to the month's last day; beyond the calendar it is the calendar's last day."""
     index = day.year * 12 + day.month - 1 + months
     year, month = divmod(index, 12)
+    if index >= date.max.year * 12 + date.max.month - 1:
+        return date.max
     first_next = date(year + (month == 11), (month + 1) % 12 + 1, 1)
     return date(year, month + 1, min(day.day, (first_next - timedelta(days=1)).day))
 

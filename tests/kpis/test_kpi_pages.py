@@ -80,7 +80,7 @@ def test_the_overview_shows_the_five_first_and_the_families() -> None:
     assert places == sorted(places)
     assert "£52.00" in text
     assert "In April 2026 recurring revenue fell by £26.00, no customers joined and 1 customer left." in text
-    assert "Needs data: upload what sales and marketing cost" in text
+    assert "Needs data: enter or upload what sales and marketing cost" in text
 
 
 def test_an_empty_book_says_what_to_do() -> None:

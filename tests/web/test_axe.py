@@ -18,7 +18,15 @@ from tests.world import World
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
-DOWNLOADS = {"kpi-json", "kpi-csv", "cdr-file-errors", "invoice-lines", "import-template", "run-export"}
+DOWNLOADS = {
+    "kpi-json",
+    "kpi-csv",
+    "cdr-file-errors",
+    "invoice-lines",
+    "import-template",
+    "observation-template",
+    "run-export",
+}
 #: Pages of their own kind beside the table's: a search that finds something, a filtered list, a list with nothing.
 BESIDE = ("/search/?q=Alpha", "/customers/?q=nobody", "/login/", "/no-such-page/")
 RULES = {"resultTypes": ["violations"]}
