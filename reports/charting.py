@@ -13,6 +13,7 @@ from resellerkpi.core.columns import Column, Date, DateTime, Decimal, Int, Minut
 from resellerkpi.core.periods import add_months
 
 TYPES: dict[str, type[Chart]] = {"bar": Bar, "line": Line, "stack": Stack}
+SUMMED = (Int, Decimal, Money, Minutes)
 MOST_BARS = 20
 ROWS = Int(name=COUNT, label="Rows")
 
@@ -29,7 +30,7 @@ class Drawing:
 
 def measures(columns: Sequence[Column]) -> list[Column]:
     """Return what can be summed and drawn: numbers, and the count of rows."""
-    return [*(c for c in columns if isinstance(c, Int | Decimal | Money | Minutes) and not c.hidden), ROWS]
+    return [*(c for c in columns if isinstance(c, SUMMED) and not (c.hidden or c.parts)), ROWS]
 
 
 def dimensions(columns: Sequence[Column]) -> list[Column]:

@@ -1,11 +1,14 @@
 """Form fields for reports' filters: codes instead of ids in the address, rows of the scope only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.db import models
+from django.db.models import CharField, Func
 
+from billing.models import Customer
+from reports.grouping import Dimension
 from resellerkpi.core.access import Role
 from resellerkpi.core.models import Membership
 from resellerkpi.core.scope import current
@@ -26,12 +29,45 @@ class SeveralField(forms.MultipleChoiceField):
         )
 
 
+class SelectsInput(forms.Widget):
+    """Several lists of the same choices, one below the other: the order of what is chosen counts."""
+
+    template_name = "reports/_selects.html"
+
+    def __init__(self, choices: Sequence[tuple[str, str]] = (), places: int = 3) -> None:
+        super().__init__()
+        self.choices, self.places = list(choices), places
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
+        """Return what is chosen, in order."""
+        return [value for value in data.getlist(name) if value]
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        """Give the template one list per place, each with its choice."""
+        context = super().get_context(name, value, attrs)
+        chosen = [*(value or []), *[""] * self.places][: max(self.places, len(value or []))]
+        context["places"] = [{"chosen": slug, "number": n} for n, slug in enumerate(chosen, 1)]
+        context["choices"] = self.choices
+        return context
+
+
+class GroupsField(SeveralField):
+    """What to group by: several dimensions, the first first."""
+
+    def __init__(self, dimensions: Sequence[Dimension]) -> None:
+        choices = [(d.slug, d.label) for d in dimensions]
+        widget = SelectsInput(choices, places=min(3, len(choices)))
+        super().__init__(required=False, label="Group by", choices=choices, widget=widget)
+
+
 class CodesField(SeveralField):
     """Several rows of the scope, named by their codes."""
 
-    def __init__(self, model: type[models.Model], **options: Any) -> None:
+    def __init__(
+        self, model: type[models.Model], *, only: Mapping[str, Any] | None = None, **options: Any
+    ) -> None:
         def found() -> list[tuple[str, str]]:
-            rows = model.objects.order_by("name", "code").values_list("code", "name")  # type: ignore[attr-defined]
+            rows = model.objects.filter(**(only or {})).order_by("name", "code").values_list("code", "name")  # type: ignore[attr-defined]
             return [(code, f"{name} ({code})") for code, name in rows]
 
         super().__init__(choices=found, **options)
@@ -44,6 +80,17 @@ class WordsField(forms.ChoiceField):
         def found() -> list[tuple[str, str]]:
             words = model.objects.order_by(field).values_list(field, flat=True).distinct()  # type: ignore[attr-defined]
             return [ANY, *((word, word.replace("_", " ").capitalize()) for word in words if word)]
+
+        super().__init__(choices=found, **options)
+
+
+class TagField(SeveralField):
+    """Some of the tags that customers of the scope have."""
+
+    def __init__(self, **options: Any) -> None:
+        def found() -> list[tuple[str, str]]:
+            tags = Customer.objects.annotate(tag=Func("tags", function="unnest", output_field=CharField()))
+            return [(tag, tag) for tag in tags.order_by("tag").values_list("tag", flat=True).distinct()]
 
         super().__init__(choices=found, **options)
 

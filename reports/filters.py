@@ -1,14 +1,23 @@
 """The query of a report: a form whose parameters are the address, so that a bookmark reproduces it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import DecimalField, F, QuerySet, Value
+from django.db.models.functions import Round
 from django.utils.datastructures import MultiValueDict
 
+from reports import currency
+from reports.comparing import STEPS, earlier
+from reports.currency import Billed
+from reports.fields import GroupsField
+from reports.grouping import Dimension
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import day
 from resellerkpi.core.models import Reseller
@@ -18,6 +27,8 @@ from resellerkpi.ui.forms import DayInput
 
 Params = Mapping[str, Sequence[str]]
 FREE = "dates"
+INTERVAL = ("period", "on_or_after", "before", "on", "zone")
+OPTIONS = ("group_by", "compare", "currency")
 PERIODS = [
     *((name, name.replace("_", " ").capitalize()) for name in PRESETS),
     (FREE, "Between two days"),
@@ -29,15 +40,35 @@ def _known_zone(name: Any) -> None:
         raise ValidationError(f"There is no time zone called “{name}”.")
 
 
+@dataclass(frozen=True)
+class Asks:
+    """What a report lets people ask besides its own filters."""
+
+    dimensions: Sequence[Dimension] = ()
+    default_groups: Sequence[str] = ()
+    compares_rows: bool = False
+    billed: Billed | None = None
+
+    @property
+    def compares(self) -> bool:
+        """Whether an earlier interval can stand beside the one asked for."""
+        return self.compares_rows or bool(self.dimensions)
+
+
 class ReportFilters(forms.Form):
     """Base of every report's filters: the interval (a preset or two days) and its time zone.
 
     The fields named in `needs` are offered only to people with that capability. `cleaned_data` holds what was asked,
-    `period` the interval it means on the local day of `now`.
+    `interval` what it means on the local day of `now`. What the report declares (dimensions, comparisons, currencies)
+    becomes fields behind its own.
     """
 
     needs: ClassVar[Mapping[str, Capability]] = {}
     default_period: ClassVar[str] = "this_month"
+    asks: ClassVar[Asks] = Asks()
+    when_label: ClassVar[str] = "Period"
+    without: ClassVar[Sequence[str]] = ()
+    moved_to: Period | None = None
 
     period = forms.ChoiceField(choices=PERIODS, required=False, label="Period")
     on_or_after = forms.DateField(required=False, label="On or after", widget=DayInput())
@@ -49,6 +80,9 @@ class ReportFilters(forms.Form):
     def __init__(self, params: Params, *, reseller: Reseller, now: datetime) -> None:
         self.reseller, self.now = reseller, now
         super().__init__(MultiValueDict({k: list(v) for k, v in params.items()}))
+        for name in self.without:
+            del self.fields[name]
+        self.fields.update(self._options())
         for name, capability in self.needs.items():
             if not current().can(capability):
                 del self.fields[name]
@@ -59,7 +93,29 @@ class ReportFilters(forms.Form):
     def defaults(self) -> dict[str, list[str]]:
         """Return what holds for parameters that are not given."""
         free = any(self.data.get(name) for name in ("on_or_after", "before"))
-        return {"period": [FREE if free else self.default_period], "zone": [self.reseller.time_zone]}
+        return {
+            "period": [FREE if free else self.default_period],
+            "zone": [self.reseller.time_zone],
+            "group_by": list(self.asks.default_groups),
+        }
+
+    def _options(self) -> dict[str, forms.Field]:
+        """Return the fields of what the report lets people ask."""
+        found: dict[str, forms.Field] = {}
+        held = [d for d in self.asks.dimensions if d.needs is None or current().can(d.needs)]
+        if held:
+            found["group_by"] = GroupsField(held)
+        if self.asks.compares:
+            steps = [("", "Nothing"), *STEPS.items()]
+            found["compare"] = forms.ChoiceField(required=False, label="Compare to", choices=steps)
+        if self.asks.billed:
+            found["currency"] = forms.ChoiceField(
+                required=False,
+                label="Currency",
+                choices=currency.choices,
+                help_text="Converted at the European Central Bank's rate of each row's day.",
+            )
+        return found
 
     def clean(self) -> dict[str, Any]:
         """Refuse an interval that ends before it starts."""
@@ -67,26 +123,100 @@ class ReportFilters(forms.Form):
         first, before = data.get("on_or_after"), data.get("before")
         if data.get("period") == FREE and first and before and before <= first:
             self.add_error("before", "The day in “Before” must come after the day in “On or after”.")
+        if data.get("compare") and not (data.get("group_by") or self.asks.compares_rows):
+            self.add_error("compare", "Choose what to group by, so that there is something to compare.")
         return data
 
     @property
     def as_of(self) -> date:
         """The local day of the run."""
-        return self.now.astimezone(ZoneInfo(self.cleaned_data["zone"])).date()
+        return self.now.astimezone(self.tz).date()
 
     @property
     def interval(self) -> Period:
         """The interval asked for; days named beside a preset are not used."""
-        zone = ZoneInfo(self.cleaned_data["zone"])
+        if self.moved_to is not None:
+            return self.moved_to
         name = self.cleaned_data["period"]
         if name != FREE:
-            return preset(name, today=self.as_of, zone=zone)
+            return preset(name, today=self.as_of, zone=self.tz)
         first, before = self.cleaned_data["on_or_after"], self.cleaned_data["before"]
         if first is None:
             first = (before - timedelta(days=1) if before else self.as_of).replace(day=1)
         if before is None:
-            before = add_months(month_of(max(first, self.as_of), zone).start, 1)
-        return Period(first, before, zone)
+            before = add_months(month_of(max(first, self.as_of), self.tz).start, 1)
+        return Period(first, before, self.tz)
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """The time zone of the query."""
+        return ZoneInfo(self.cleaned_data["zone"])
+
+    @property
+    def groups(self) -> list[Dimension]:
+        """The dimensions to group by, in their order; empty for the report's own rows."""
+        by_slug = {d.slug: d for d in self.asks.dimensions}
+        return [by_slug[slug] for slug in self.cleaned_data.get("group_by") or ()]
+
+    @property
+    def compared_with(self) -> Period | None:
+        """The earlier interval to compare with, None for no comparison."""
+        step = self.cleaned_data.get("compare")
+        return earlier(self.interval, step) if step else None
+
+    def shifted(self) -> "ReportFilters":
+        """Return the same query over the interval it is compared with."""
+        found = copy(self)
+        found.moved_to = self.compared_with
+        return found
+
+    @property
+    def to_currency(self) -> str:
+        """The currency that amounts are converted to, "" for as billed."""
+        return str(self.cleaned_data.get("currency") or "")
+
+    def priced(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Annotate rows with the rates that `money` needs; as billed they stay as they are."""
+        billed = self.asks.billed
+        return (
+            currency.with_rates(rows, billed, self.to_currency, self.tz)
+            if self.to_currency and billed
+            else rows
+        )
+
+    def money(self, path: str, *, places: int = 2) -> Any:
+        """Return a row's amount as an expression: as billed, or converted and rounded to `places`."""
+        if not self.to_currency:
+            return F(path)
+        field = DecimalField(max_digits=38, decimal_places=places)
+        return Round(F(path) * F("fx_rate"), precision=places, output_field=field)
+
+    @property
+    def money_currency(self) -> Any:
+        """The currency of a row's amounts as an expression: its own, or the one they are converted to."""
+        return (
+            Value(self.to_currency)
+            if self.to_currency
+            else F(self.asks.billed.currency if self.asks.billed else "currency")
+        )
+
+    @property
+    def rate_fields(self) -> tuple[str, ...]:
+        """The fields of a row's rate that its `.values()` must name; none as billed."""
+        return ("fx_from", "fx_rate", "fx_date", "fx_is_old") if self.to_currency else ()
+
+    def grouped(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return rows as `.values()` of the chosen groups and, where the report bills, `currency`; annotate sums next.
+
+        Groups come in order; amounts of two currencies fall into two groups.
+        """
+        named = {n: e for d in self.groups for n, e in d.expressions(self.tz).items()}
+        found = rows.order_by().values(**named) if named else rows.order_by().values(by_all=Value(""))
+        if self.asks.billed:
+            found = found.annotate(currency=self.money_currency)
+        if self.to_currency:
+            found = found.annotate(**currency.told())
+        return found.order_by(*named, *(["currency"] if self.asks.billed else []))
 
     def params(self) -> dict[str, list[str]]:
         """Return the query as it was asked, without empty parameters, in the order of the form."""
@@ -102,13 +232,47 @@ class ReportFilters(forms.Form):
 
     def words(self) -> list[tuple[str, str]]:
         """Return the filters in force as (label, value) people read; the interval comes first."""
-        found = [("Period", f"{self.interval} ({self.cleaned_data['zone']})")]
+        found = [(self.when_label, f"{self.interval} ({self.cleaned_data['zone']})")]
+        if self.compared_with is not None:
+            found.append(("Compared with", str(self.compared_with)))
         for name, field in self.fields.items():
             value = self.cleaned_data.get(name)
-            if name in ReportFilters.base_fields or value is None or value is False or value in ("", []):
+            if name in INTERVAL or value is None or value is False or value in ("", []):
+                continue
+            if name == "compare":
                 continue
             found.append((str(field.label or name), _in_words(field, value)))
         return found
+
+
+class AsOfFilters(ReportFilters):
+    """Base of the filters of a report that looks at one day: `as_of` is that day, `interval` holds it alone."""
+
+    when_label: ClassVar[str] = "As of"
+
+    without = ("period", "on_or_after", "before")
+
+    on = forms.DateField(
+        required=False, label="As of", widget=DayInput(), help_text="At the end of that day; empty is today."
+    )
+
+    field_order = ("on", "zone")
+
+    def defaults(self) -> dict[str, list[str]]:
+        """Return what holds for parameters that are not given: the day stays open, so that a bookmark moves on."""
+        return {k: v for k, v in super().defaults().items() if k != "period"}
+
+    @property
+    def as_of(self) -> date:
+        """The day looked at."""
+        if self.moved_to is not None:
+            return self.moved_to.start
+        return self.cleaned_data["on"] or super().as_of
+
+    @property
+    def interval(self) -> Period:
+        """The day looked at."""
+        return self.moved_to or Period(self.as_of, self.as_of + timedelta(days=1), self.tz)
 
 
 def _in_words(field: forms.Field, value: Any) -> str:

@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reports.arrow import array, mappings, plain, scalar
-from resellerkpi.core.columns import Column, Date, DateTime, Flag, Int, Minutes, Money, Number, Percent, Row
+from resellerkpi.core.columns import Column, Date, DateTime, Flag, Growth, Int, Minutes, Money, Number, Row
 
 GROUP_ROWS = 5_000
-EXACT = pa.decimal128(38, 10)
+EXACT = pa.decimal128(38, 12)
 INT, DAY, TRUTH, WORDS = pa.int64(), pa.date32(), pa.bool_(), pa.string()
 AMOUNT = b"amount"
 COUNT = "rows"
@@ -32,11 +32,10 @@ def fields_of(columns: Iterable[Column], zone: str) -> pa.Schema:
     """Return what a row of these columns keeps: values, parts of ratios, currencies, ids behind links."""
     found: dict[str, pa.Field] = {}
     for column in columns:
-        if isinstance(column, Percent) and column.parts:
-            for part in column.parts:
-                found.setdefault(part, _amount(part))
-            continue
-        found[column.name] = _field(column, zone)
+        for part in column.parts or ():
+            found.setdefault(part, _amount(part))
+        if not column.parts:
+            found[column.name] = _field(column, zone)
         if isinstance(column, Money) and not column.currency.startswith("="):
             found.setdefault(column.currency, pa.field(column.currency, WORDS))
         if column.url:
@@ -126,14 +125,22 @@ class Frozen:
         return plain(pc.array_sort_indices(self._key(column).combine_chunks(), order=order))
 
     def _key(self, column: Column) -> Any:
-        if isinstance(column, Percent) and column.parts:
-            top, bottom = (pc.cast(self._exact(part), pa.float64()) for part in column.parts)
-            zero, gap = scalar(0, pa.float64()), scalar(None, pa.float64())
-            return pc.divide(top, pc.if_else(pc.equal(bottom, zero), gap, bottom))
+        if column.parts:
+            return self._ratio(column)
         if column.name in self._amounts:
             return self._exact(column.name)
         values = self._file.read(columns=[column.name]).column(0)
         return pc.utf8_lower(values) if values.type == WORDS else values
+
+    def _ratio(self, column: Column) -> Any:
+        """Return a ratio's values as good as sorting needs them."""
+        zero, gap = scalar(0, pa.float64()), scalar(None, pa.float64())
+        values = [pc.cast(self._exact(part), pa.float64()) for part in column.parts or ()]
+        below = [pc.if_else(pc.equal(bottom, zero), gap, bottom) for bottom in values[1::2]]
+        if isinstance(column, Growth):
+            below = [pc.abs(bottom) for bottom in below]
+        found = [pc.divide(top, bottom) for top, bottom in zip(values[::2], below, strict=True)]
+        return found[0] if len(found) == 1 else pc.subtract(*found)
 
     def _exact(self, name: str) -> Any:
         return pc.cast(self._file.read(columns=[name]).column(0), EXACT)

@@ -13,7 +13,8 @@ from resellerkpi.core.models import Artifact, Job, TenantModel, User
 class Run(TenantModel):
     """One output of a report, frozen: its query, columns, rows (in an artifact), totals and tie-outs never change.
 
-    `dealer_id` keeps the narrowing of who ran it: a dealer sees its own runs only.
+    `dealer_id` keeps the narrowing of who ran it: a dealer sees its own runs only. `keys` are the fields that tell a
+    row from another, so that two runs can be compared; `notes` are further facts as [label, text, whether it warns].
     """
 
     class State(models.TextChoices):
@@ -35,6 +36,8 @@ class Run(TenantModel):
     data_to = models.DateField(null=True)
     state = models.CharField(max_length=7, choices=State.choices, default=State.WAITING)
     columns = models.JSONField(default=list)
+    keys = models.JSONField(default=list)
+    notes = models.JSONField(default=list)
     totals = models.JSONField(default=list)
     tie_outs = models.JSONField(default=list)
     row_count = models.BigIntegerField(default=0)

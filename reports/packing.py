@@ -18,8 +18,11 @@ _CLASSES = {
         kinds.Decimal,
         kinds.Money,
         kinds.Percent,
+        kinds.Growth,
+        kinds.Points,
         kinds.Minutes,
         kinds.Date,
+        kinds.Bucket,
         kinds.DateTime,
     )
 }

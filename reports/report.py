@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from reports.filters import ReportFilters
+from reports.currency import Billed
+from reports.filters import Asks, ReportFilters
+from reports.grouping import Dimension
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Chart
 from resellerkpi.core.columns import Column, Row
@@ -53,6 +55,11 @@ class Report:
 
     The class docstring's first line is the purpose people read. `needs` is the capability its rows ask for. `dated`
     names the date column that tells which days the data really cover. Raise `version` when a figure's meaning moves.
+
+    `dimensions` are what rows can be grouped by, `default_groups` those used when none is chosen. `keys` names the
+    columns that tell one of the report's own rows from another; `compares_rows` says that such rows can be set beside
+    those of an earlier interval. `measures` names the columns compared (all totals and ratios otherwise). `billed`
+    says where the query has currency and day, so that amounts can be converted.
     """
 
     slug: ClassVar[str] = ""
@@ -63,13 +70,21 @@ class Report:
     dated: ClassVar[str] = ""
     columns: ClassVar[Sequence[Column]] = ()
     charts: ClassVar[Sequence[Preset]] = ()
+    dimensions: ClassVar[Sequence[Dimension]] = ()
+    default_groups: ClassVar[Sequence[str]] = ()
+    keys: ClassVar[Sequence[str]] = ()
+    compares_rows: ClassVar[bool] = False
+    measures: ClassVar[Sequence[str]] = ()
+    billed: ClassVar[Billed | None] = None
 
     class Filters(ReportFilters):
         """The interval alone."""
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Register a subclass that has a slug."""
+        """Register a subclass that has a slug; its form gets what it lets people ask."""
         super().__init_subclass__(**options)
+        asks = Asks(cls.dimensions, cls.default_groups, cls.compares_rows, cls.billed)
+        cls.Filters = type(cls.Filters)("Filters", (cls.Filters,), {"asks": asks})  # type: ignore[misc]
         if cls.slug:
             REPORTS.add(cls.slug, cls())
 
@@ -79,7 +94,7 @@ class Report:
         return (type(self).__doc__ or "").strip().partition("\n")[0]
 
     def shown(self, f: ReportFilters) -> Sequence[Column]:
-        """Return the columns this query asks for; all of them unless the report says otherwise."""
+        """Return the columns a query asks for (all unless a report says otherwise); groups and changes are added."""
         return self.columns
 
     def rows(self, f: ReportFilters) -> Iterable[Row]:

@@ -15,8 +15,10 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
+from reports.currency import Rates
 from reports.filters import Params, ReportFilters
 from reports.frozen import Freezer, amounts_of, fields_of
+from reports.layout import columns_of_query, dated, keys, rows_of_query
 from reports.models import Run
 from reports.packing import pack, unpack_all
 from reports.registry import REPORTS
@@ -125,15 +127,16 @@ def freeze(
 ) -> None:
     """Send the report's rows once through: to disk, to the totals, to the interval the data cover."""
     began = monotonic()
-    columns = visible(report.shown(f), current().capabilities)
+    columns, rates = columns_of_query(report, f, current().capabilities), Rates()
     with scratch() as path:
-        rows = _Passage(report.dated, most, progress)
+        rows = _Passage(dated(report, f), most, progress)
         with Freezer(path, fields_of(columns, made.zone)) as freezer:
-            sums = totals(columns, freezer.passing(rows.watch(report.rows(f))))
+            sums = totals(columns, freezer.passing(rows.watch(rows_of_query(report, f, rates))))
         made.artifact = store(
             path, name=f"{made.report}.parquet", media_type=MEDIA, expires_at=made.kept_until
         )
     made.columns = [pack(c) for c in columns]
+    made.keys, made.notes = keys(report, f, columns), _notes(f, rates)
     made.totals = [_stored(total, amounts_of(freezer.schema)) for total in sums]
     made.tie_outs = [_tie_out(t) for t in report.tie_outs(f, sums)]
     made.row_count, made.sha256 = freezer.count, made.artifact.sha256
@@ -141,6 +144,18 @@ def freeze(
     made.duration_ms = round((monotonic() - began) * 1000)
     made.state = Run.State.READY
     made.save()
+
+
+def _notes(f: ReportFilters, rates: Rates) -> list[tuple[str, str, bool]]:
+    """Return the facts of a query beyond those of every run: what it is compared with, the rates it used."""
+    found = []
+    if f.compared_with is not None:
+        found.append(("Compared with", f"{f.compared_with} ({f.compared_with.days} days)", False))
+    if f.to_currency:
+        found.append(("Exchange rates", rates.words(f.to_currency), False))
+        if rates.warning:
+            found.append(("Amounts", rates.warning, True))
+    return found
 
 
 @dataclass

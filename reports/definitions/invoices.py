@@ -18,8 +18,10 @@ from billing.models import (
     InvoiceVat,
     LedgerEntry,
 )
+from reports.currency import Billed
 from reports.fields import CodesField, PersonField, SeveralField, WordsField
 from reports.filters import ReportFilters
+from reports.grouping import customer_dimensions, dimension, time_dimensions
 from reports.report import Preset, Report, TieOut
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Bar
@@ -127,6 +129,19 @@ class Invoices(Report):
     family = "Billing and money"
     needs = Capability.VIEW_MONEY
     dated = "invoice_date"
+    keys = ("number",)
+    dimensions = (
+        *time_dimensions("invoice_date"),
+        *customer_dimensions(),
+        dimension(
+            "method",
+            "Payment method",
+            "customer__payment_method",
+            choices=Customer.Method.choices,
+            family="Customers",
+        ),
+    )
+    billed = Billed(currency="currency", date="invoice_date")
     columns = (*WHO, *BILLED, *PAID, *MADE, *ABOUT)
     charts = (
         Preset("invoiced", Bar(x="invoice_date", y=("gross",), title="Invoiced over time")),
@@ -171,10 +186,11 @@ class Invoices(Report):
         )
 
     def rows(self, f: ReportFilters) -> QuerySet[Any]:
-        """Return one row per invoice, by date and number."""
-        rows = invoices(f).annotate(margin=F("net") - F("cost"))
-        if f.cleaned_data["view"] == "breakdown":
-            rows = rows.annotate(**{f"net_{k.value}": _net_of(k.value) for k in ChargeKind})
+        """Return one row per invoice, by date and number, or the sums of each group."""
+        sums = self._amounts(f)
+        found = f.priced(invoices(f))
+        if f.groups:
+            return f.grouped(found).annotate(**{name: Sum(amount) for name, amount in sums.items()})
         names = {
             "number_id": F("pk"),
             "code": F("customer__code"),
@@ -184,8 +200,17 @@ class Invoices(Report):
             "manager": F("customer__account_manager__name"),
             "method": F("customer__payment_method"),
         }
-        plain = [c.name for c in self.shown(f) if c.name not in names and not isinstance(c, Percent)]
-        return rows.order_by("invoice_date", "number", "pk").values(*plain, **names)
+        plain = ("number", "invoice_date", "due_date", "state", *f.rate_fields)
+        rows = found.order_by("invoice_date", "number", "pk").values(*plain, **names)
+        return rows.annotate(currency=f.money_currency, **sums)
+
+    def _amounts(self, f: ReportFilters) -> dict[str, Any]:
+        """Return the amounts of a query by column; of the breakdown with net by kind of charge."""
+        found = {name: f.money(name) for name in ("net", "vat", "gross", "credited", "paid", "unpaid")}
+        found |= {"cost": f.money("cost", places=6), "margin": f.money("margin", places=6)}
+        if f.cleaned_data["view"] == "breakdown":
+            found |= {f"net_{k.value}": f.money(f"of_{k.value}") for k in ChargeKind}
+        return found
 
     def tie_outs(self, f: ReportFilters, totals: Sequence[Mapping[str, Any]]) -> list[TieOut]:
         """Compare net, VAT and gross with the invoices' own lines, VAT rows and ledger entries, to the penny."""
@@ -213,7 +238,9 @@ def invoices(f: ReportFilters) -> QuerySet[Any]:
     rows = Invoice.objects.filter(invoice_date__gte=period.start, invoice_date__lt=period.end).annotate(
         credited=_settled(f, credit_note__isnull=False), paid=_settled(f, credit_note__isnull=True)
     )
-    rows = rows.annotate(unpaid=F("gross") - F("credited") - F("paid"))
+    rows = rows.annotate(unpaid=F("gross") - F("credited") - F("paid"), margin=F("net") - F("cost"))
+    if asked["view"] == "breakdown":
+        rows = rows.annotate(**{f"of_{k.value}": _net_of(k.value) for k in ChargeKind})
     rows = rows.filter(state=asked["state"]) if asked["state"] else rows.exclude(state=Invoice.State.DRAFT)
     wanted = {
         "customer__payment_method__in": asked["method"],

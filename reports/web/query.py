@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
-from reports.filters import ReportFilters
+from reports.filters import INTERVAL, OPTIONS, ReportFilters
 from reports.models import Run
 from reports.registry import REPORTS
 from reports.render import FORMATS
@@ -54,13 +54,15 @@ class Query(Page):
         return report
 
     def form_context(self, form: ReportFilters, *, asked: bool) -> dict[str, Any]:
-        """Return the form in two parts, the interval and the rest, and what each column means."""
-        interval = [form[name] for name in ReportFilters.base_fields]
-        rest = [form[name] for name in form.fields if name not in ReportFilters.base_fields]
+        """Return the form in its parts (interval, filters, groups and comparison), and what each column means."""
+        interval = [form[name] for name in form.fields if name in INTERVAL]
+        shape = [form[name] for name in form.fields if name in OPTIONS]
+        rest = [form[name] for name in form.fields if name not in (*INTERVAL, *OPTIONS)]
         return {
             "form": form,
             "asked": asked,
             "interval": interval,
+            "shape": shape,
             "rest": rest,
             "outputs": OUTPUTS,
             "columns": [c for c in visible(self.report.columns, self.scope.capabilities) if c.help],

@@ -1,7 +1,7 @@
 """Columns, declared once: label, unit, total, who may see them, and how each output shows them.
 
-A column reads `name` from a row (any mapping). Money columns name the row's currency field. Ratio columns
-carry the names of their numerator and denominator so that totals divide sums, never average ratios.
+A column reads `name` from a row (any mapping). Money columns name the row's currency field. A figure with `parts` is
+a ratio: it carries the names of its numerator and denominator so that totals divide sums, never average ratios.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,6 +36,7 @@ class Column:
     url: str = ""
     sortable: bool = True
     hidden: bool = False
+    parts: tuple[str, ...] | None = None
 
     kind: ClassVar[str] = "text"
     align: ClassVar[str] = "left"
@@ -51,9 +52,14 @@ class Column:
         """The queryset lookup the value comes from."""
         return self.source or self.name
 
+    @property
+    def cell_format(self) -> str:
+        """The number format of a spreadsheet cell."""
+        return self.excel_format
+
     def value(self, row: Row) -> Any:
-        """Return the raw typed value of a row."""
-        return row.get(self.name)
+        """Return the raw typed value of a row; of a ratio, None when its denominator is zero or missing."""
+        return row.get(self.name) if self.parts is None else ratio(row, *self.parts)
 
     def display(self, row: Row) -> str:
         """Return the value as people read it on a page or in a mail."""
@@ -177,27 +183,46 @@ class Money(Number):
 
 @dataclass(frozen=True, kw_only=True)
 class Percent(Number):
-    """A ratio shown in per cent; `parts` are the row fields of numerator and denominator.
+    """A ratio shown in per cent; without `parts` the value is the ratio itself (0.05 is 5 %)."""
 
-    Without parts the value is the ratio itself (0.05 is 5 %).
-    """
-
-    parts: tuple[str, str] | None = None
     decimals: int = 1
     kind: ClassVar[str] = "percent"
     excel_format: ClassVar[str] = "0.0%"
-
-    def value(self, row: Row) -> Any:
-        """Return the ratio, None when the denominator is zero or missing."""
-        if self.parts is None:
-            return row.get(self.name)
-        top, bottom = row.get(self.parts[0]), row.get(self.parts[1])
-        return None if top is None or not bottom else D(top) / D(bottom)
 
     def display(self, row: Row) -> str:
         """Return the ratio in per cent."""
         value = self.value(row)
         return "n/a" if value is None else f"{figure(D(value) * 100, self.decimals)}\N{NO-BREAK SPACE}%"
+
+
+class Growth(Percent):
+    """A change by the size of what was before: `parts` are the change and the figure before."""
+
+    def value(self, row: Row) -> Any:
+        """Return the change divided by the figure before without its sign, so that up is never negative."""
+        change, before = (row.get(part) for part in self.parts or ())
+        return None if change is None or not before else D(change) / abs(D(before))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Points(Number):
+    """A change between two ratios; `parts` are those of the later and the earlier one, `scale` 100 is in points."""
+
+    decimals: int = 1
+    scale: int = 100
+    kind: ClassVar[str] = "decimal"
+    excel_format: ClassVar[str] = "#,##0.00"
+
+    def value(self, row: Row) -> Any:
+        """Return the later ratio less the earlier one, scaled; None when either is missing."""
+        parts = self.parts or ()
+        now, before = ratio(row, *parts[:2]), ratio(row, *parts[2:])
+        return None if now is None or before is None else (now - before) * self.scale
+
+    def display(self, row: Row) -> str:
+        """Return the points with their fixed decimals."""
+        value = self.value(row)
+        return "n/a" if value is None else figure(value, self.decimals)
 
 
 class Minutes(Number):
@@ -236,6 +261,25 @@ class Date(Column):
         return self.value(row)
 
 
+BUCKET_FORMATS = {"year": "yyyy", "month": "mmm yyyy"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket(Date):
+    """A year, quarter, month, ISO week or day, held as its first day."""
+
+    grain: str = "month"
+
+    @property
+    def cell_format(self) -> str:
+        """The format of a cell: the year or month alone where a spreadsheet can say it."""
+        return BUCKET_FORMATS.get(self.grain, self.excel_format)
+
+    def display(self, row: Row) -> str:
+        """Return "2026", "Q4 2026", "Nov 2026", "Week of 23 Nov 2026" or "22 Nov 2026"."""
+        return bucket(self.value(row), self.grain)
+
+
 class DateTime(Column):
     """An instant, shown in the zone the row's values were converted to."""
 
@@ -271,6 +315,24 @@ def day(value: date | None) -> str:
     return DASH if value is None else f"{value.day} {value:%b} {value.year}"
 
 
+def bucket(first: date | None, grain: str) -> str:
+    """Return the name of the year, quarter, month, week or day that begins on a day."""
+    if first is None or grain not in ("year", "quarter", "month", "week"):
+        return day(first)
+    return {
+        "year": f"{first.year}",
+        "quarter": f"Q{(first.month + 2) // 3} {first.year}",
+        "month": f"{first:%b} {first.year}",
+        "week": f"Week of {day(first)}",
+    }[grain]
+
+
+def ratio(row: Row, top: str, bottom: str) -> D | None:
+    """Return one field of a row divided by another, None when the divisor is zero or either is missing."""
+    above, below = row.get(top), row.get(bottom)
+    return None if above is None or not below else D(above) / D(below)
+
+
 def visible(columns: Iterable[Column], capabilities: frozenset[Capability]) -> list[Column]:
     """Return the columns a holder of these capabilities may see: the only place where redaction happens."""
     return [c for c in columns if c.needs is None or c.needs in capabilities]
@@ -279,7 +341,7 @@ def visible(columns: Iterable[Column], capabilities: frozenset[Capability]) -> l
 def totals(columns: Sequence[Column], rows: Iterable[Row]) -> list[dict[str, Any]]:
     """Return total rows, one per currency where money is summed: sums of `total=SUM` columns, ratios from parts."""
     summed = [c for c in columns if c.total == SUM]
-    parts = [p for c in columns if isinstance(c, Percent) and c.parts for p in c.parts]
+    parts = [p for c in columns for p in c.parts or ()]
     keys = {c.name for c in summed} | set(parts)
     money = next((c for c in summed if isinstance(c, Money)), None)
     found: dict[str, dict[str, Any]] = {}

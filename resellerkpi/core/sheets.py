@@ -96,7 +96,7 @@ def write_xlsx(
 def _total_cells(sheet: Any, columns: Sequence[Column], total: Row) -> list[Any]:
     cells: list[Any] = []
     for index, column in enumerate(columns):
-        if column.total or column.name in total or getattr(column, "parts", None):
+        if column.total or column.name in total or column.parts:
             cells.append(_cell(sheet, column, total))
         else:
             cells.append(_text(sheet, "Total", bold=True) if index == 0 else None)
@@ -110,7 +110,7 @@ def _cell(sheet: Any, column: Column, row: Row) -> Any:
     if isinstance(value, str):
         return _text(sheet, value)
     cell = WriteOnlyCell(sheet, value)
-    cell.number_format = column.excel_format
+    cell.number_format = column.cell_format
     return cell
 
 

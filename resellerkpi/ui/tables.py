@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from resellerkpi.core.columns import SUM, Column, DateTime, Decimal, Minutes, Money, Percent, totals, visible
+from resellerkpi.core.columns import SUM, Column, DateTime, Decimal, Minutes, Money, totals, visible
 from resellerkpi.core.scope import Scope
 from resellerkpi.ui.navigation import address
 
@@ -117,7 +117,7 @@ class HouseTable(tables.Table):
     def _total(self, row: Mapping[str, Any]) -> list[tuple[Column, str]]:
         cells = []
         for index, column in enumerate(self.house_columns):
-            summed = column.total or getattr(column, "parts", None) or column.name in row
+            summed = column.total or column.parts or column.name in row
             cells.append((column, column.display(row) if summed else "Total" if index == 0 else ""))
         return cells
 
@@ -167,9 +167,8 @@ def paths(columns: Sequence[Column]) -> dict[str, str]:
     """Return row key -> lookup for everything the columns read from a row, the primary key included."""
     wanted: dict[str, str] = {"pk": "pk"}
     for column in columns:
-        parts = column.parts if isinstance(column, Percent) else None
-        if parts:
-            wanted |= {part: part for part in parts}
+        if column.parts:
+            wanted |= {part: part for part in column.parts}
         else:
             wanted[column.name] = column.path
         if isinstance(column, Money) and not column.currency.startswith("="):
@@ -209,7 +208,7 @@ def read(columns: Sequence[Column], queryset: QuerySet[Any]) -> QuerySet[Any]:
 def queryset_totals(columns: Sequence[Column], queryset: QuerySet[Any]) -> list[dict[str, Any]]:
     """Return total rows of the whole queryset, one per currency where money is summed: one query."""
     summed = {c.name: c.path for c in columns if c.total == SUM}
-    summed |= {p: p for c in columns if isinstance(c, Percent) and c.parts for p in c.parts}
+    summed |= {p: p for c in columns for p in c.parts or ()}
     money = next((c for c in columns if c.total == SUM and isinstance(c, Money)), None)
     sums = {f"sum_{name}": Sum(path) for name, path in summed.items()}
     plain = queryset.order_by()

@@ -236,17 +236,24 @@ def test_every_report_says_what_it_is() -> None:
 
 
 def test_the_report_of_the_docs_works_as_written(world: World) -> None:
+    three_bills(world.alpha)
     text = (Path(__file__).parents[2] / "docs/reports-howto.md").read_text()
     exec(text.partition("```python\n")[2].partition("```")[0], {"__name__": "howto"})
     try:
         with enter(world.alpha.scope()):
-            showing = Showing(run(REPORTS.get("customers-by-dealer"), {"status": ["active"]}, now=NOW))
-            assert list(showing.rows()) == [
-                {"dealer": "Alpha Dealer 1", "customers": 1},
-                {"dealer": "Alpha Dealer 2", "customers": 1},
+            asked = YEAR | {"group_by": ["dealer"], "compare": ["year"]}
+            showing = Showing(run(REPORTS.get("spending"), asked, now=NOW))
+            average = {c.name: c for c in showing.columns}["average"]
+            told = [(r["by_dealer"], r["invoices"], r["net"], average.display(r)) for r in showing.rows()]
+            assert told == [
+                ("Alpha Dealer 1", 2, D("180.00"), "90.00"),
+                ("Alpha Dealer 2", 1, D("100.00"), "100.00"),
             ]
+            assert average.display(showing.totals[0]) == "93.33"
+            plain = run(REPORTS.get("spending"), YEAR | {"customer": ["C002"]}, now=NOW)
+            assert [row["by_account"] for row in Showing(plain).rows()] == ["C002"]
     finally:
-        REPORTS.remove("customers-by-dealer")
+        REPORTS.remove("spending")
 
 
 def test_a_total_of_nothing_is_money_too(world: World) -> None:
