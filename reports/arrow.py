@@ -30,11 +30,16 @@ def scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
 
 
 def plain(values: pa.Array | pa.ChunkedArray) -> list[Any]:
-    """Return an array's values as Python's."""
-    return [value.as_py() for value in values]
+    """Return an array's values as Python's: days by way of their text, of which there are few, instants one by one."""
+    if pa.types.is_timestamp(values.type):
+        return [value.as_py() for value in values]
+    if pa.types.is_date(values.type):
+        texts = pc.cast(values, pa.string()).to_pylist()
+        days = {text: date.fromisoformat(text) for text in set(texts) if text is not None}
+        return [days.get(text) for text in texts]
+    return values.to_pylist()
 
 
-def mappings(table: pa.Table) -> list[dict[str, Any]]:
-    """Return a table's rows as mappings."""
-    columns = [plain(column) for column in table.columns]
-    return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
+def lists(table: pa.Table) -> dict[str, list[Any]]:
+    """Return a table's columns as lists."""
+    return {name: plain(column) for name, column in zip(table.column_names, table.columns, strict=True)}

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reports.arrow import array, mappings, plain, scalar
+from reports.arrow import array, lists, plain, scalar
+from resellerkpi.core.batches import Batch
 from resellerkpi.core.columns import Column, Date, DateTime, Flag, Growth, Int, Minutes, Money, Number, Row
 
 GROUP_ROWS = 5_000
@@ -149,29 +150,34 @@ class Frozen:
         self, *, start: int = 0, stop: int | None = None, order: Sequence[int] | None = None
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows from `start` to `stop` of an order (as frozen when None), reading only their groups."""
-        stop = self.count if stop is None else min(stop, self.count)
+        for table in self._tables(start, self.count if stop is None else min(stop, self.count), order):
+            held = lists(table)
+            for name in self._amounts:
+                held[name] = [None if text is None else D(text) for text in held[name]]
+            for row in zip(*held.values(), strict=True):
+                yield dict(zip(held, row, strict=True))
+
+    def batches(self, order: Sequence[int] | None = None) -> Iterator[Batch]:
+        """Yield all rows of an order as batches; amounts are decimal text."""
+        for table in self._tables(0, self.count, order):
+            yield lists(table)
+
+    def _tables(self, start: int, stop: int, order: Sequence[int] | None) -> Iterator[pa.Table]:
         if order is not None:
             yield from self._picked(order[start:stop])
             return
         for group in range(start // GROUP_ROWS, -(-stop // GROUP_ROWS)):
             first = group * GROUP_ROWS
             table = self._file.read_row_group(group)
-            yield from self._typed(table.slice(max(start - first, 0), stop - max(start, first)))
+            yield table.slice(max(start - first, 0), stop - max(start, first))
 
-    def _picked(self, wanted: Sequence[int]) -> Iterator[dict[str, Any]]:
+    def _picked(self, wanted: Sequence[int]) -> Iterator[pa.Table]:
         groups = sorted({at // GROUP_ROWS for at in wanted})
         first = {group: index * GROUP_ROWS for index, group in enumerate(groups)}
         held = self._file.read_row_groups(groups)
         for at in range(0, len(wanted), GROUP_ROWS):
             places = [first[w // GROUP_ROWS] + w % GROUP_ROWS for w in wanted[at : at + GROUP_ROWS]]
-            yield from self._typed(held.take(array(places, INT)))
-
-    def _typed(self, table: pa.Table) -> Iterator[dict[str, Any]]:
-        for row in mappings(table):
-            for name in self._amounts:
-                if row[name] is not None:
-                    row[name] = D(row[name])
-            yield row
+            yield held.take(array(places, INT))
 
     def summed(self, by: Mapping[str, str], names: Sequence[str]) -> list[dict[str, Any]]:
         """Return exact sums by fields; a dated field falls into its grain ("month"…, "" as it is); COUNT counts."""

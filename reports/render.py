@@ -19,12 +19,14 @@ from reports.registry import REPORTS
 from reports.run import scratch
 from resellerkpi.core.access import OUTSIDER, Capability
 from resellerkpi.core.artifacts import path_of, store
+from resellerkpi.core.batches import Batch
 from resellerkpi.core.columns import Column, day, visible
 from resellerkpi.core.models import Artifact
 from resellerkpi.core.scope import current
-from resellerkpi.core.sheets import MEDIA, write_csv, write_json, write_xlsx
+from resellerkpi.core.sheets import MEDIA, Words, pour_csv, pour_xlsx, write_json
+from resellerkpi.core.xls import pour_xls
 
-FORMATS = ("csv", "xlsx", "json")
+FORMATS = ("csv", "xlsx", "xls", "json")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,10 @@ class Showing:
         if self.sorted_by is None:
             return None
         return self.frozen.order(self.sorted_by, descending=self.sort.startswith("-"))
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the rows shown as batches."""
+        return self.frozen.batches(self.order)
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the rows shown."""
@@ -170,19 +176,34 @@ def write(showing: Showing, kind: str, path: Path) -> None:
     _WRITERS[kind](showing, path)
 
 
-def _write_csv(showing: Showing, path: Path) -> None:
-    footer = [
+def _footer(showing: Showing) -> list[str]:
+    """Return the lines below the rows: query, who and when, row count, hash, totals in words."""
+    return [
         *(f"{name}: {value}" for name, value in showing.about),
         *(f"Total: {total_in_words(showing.columns, total)}" for total in showing.totals),
     ]
+
+
+def _write_csv(showing: Showing, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as out:
-        write_csv(showing.columns, showing.rows(), out, footer)
+        pour_csv(showing.columns, showing.batches(), out, _footer(showing))
+
+
+def _words(showing: Showing) -> Words:
+    title = REPORTS.get(showing.run.report).name if showing.run.report in REPORTS else showing.run.title
+    about = [pair for pair in showing.about if pair[0] != "Rows"]
+    footer = [
+        f"{name}: {value}" for name, value in (*showing.filters, ("Rows", f"{showing.run.row_count:,}"))
+    ]
+    return Words(title, showing.totals, footer, about)
 
 
 def _write_xlsx(showing: Showing, path: Path) -> None:
-    title = REPORTS.get(showing.run.report).name if showing.run.report in REPORTS else showing.run.title
-    about = [pair for pair in showing.about if pair[0] != "Rows"]
-    write_xlsx(showing.columns, showing.rows(), path, title=title, totals=showing.totals, about=about)
+    pour_xlsx(showing.columns, showing.batches(), path, _words(showing))
+
+
+def _write_xls(showing: Showing, path: Path) -> None:
+    pour_xls(showing.columns, showing.batches(), path, _words(showing))
 
 
 def _write_json(showing: Showing, path: Path) -> None:
@@ -207,6 +228,7 @@ def _write_json(showing: Showing, path: Path) -> None:
 _WRITERS: dict[str, Callable[[Showing, Path], None]] = {
     "csv": _write_csv,
     "xlsx": _write_xlsx,
+    "xls": _write_xls,
     "json": _write_json,
 }
 

@@ -22,7 +22,13 @@ from resellerkpi.core.models import User
 from resellerkpi.ui.job_page import job_redirect
 from resellerkpi.ui.views import Page
 
-OUTPUTS = {"web": "On screen", "csv": "CSV", "xlsx": "Spreadsheet (XLSX)", "json": "JSON"}
+OUTPUTS = {
+    "web": "On screen",
+    "csv": "CSV",
+    "xlsx": "Spreadsheet (XLSX)",
+    "xls": "Old spreadsheet (XLS)",
+    "json": "JSON",
+}
 
 
 class Query(Page):

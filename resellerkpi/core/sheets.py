@@ -1,32 +1,45 @@
-"""Rows and columns to CSV, XLSX and JSON: typed cells, safe text, bounded memory."""
+"""Rows and columns to CSV, XLSX, XLS and JSON: typed cells, safe text, bounded memory.
+
+Each writer takes batches (see `core.batches`); `write_csv` and its like take rows and make batches of them.
+"""
 
 import csv
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
 
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.styles import Font
-
-from resellerkpi.core.columns import Column, Money, Row
+from resellerkpi.core import xlsx
+from resellerkpi.core.batches import Batch, Feed, batched, cells, size_of
+from resellerkpi.core.columns import Column, Date, Money, Number, Row
 
 MEDIA = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "xls": "application/vnd.ms-excel",
     "json": "application/json",
 }
+RISKY = ("=", "+", "-", "@", "\t", "\r")
 _PHONE = re.compile(r"\+\d[\d ]*$")
-_BOLD = Font(bold=True)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What stands around the rows of a workbook: its title, totals, lines below the rows, the About sheet."""
+
+    title: str
+    totals: Sequence[Row] = ()
+    footer: Sequence[str] = ()
+    about: Sequence[tuple[str, str]] = ()
 
 
 def harmless(text: str) -> str:
     """Disarm a text that a spreadsheet would run as a formula; phone numbers keep their +."""
-    if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _PHONE.fullmatch(text):
+    if text[:1] in RISKY and not _PHONE.fullmatch(text):
         return "'" + text
     return text
 
@@ -41,23 +54,37 @@ def heads(columns: Sequence[Column]) -> list[str]:
 
 def write_csv(columns: Sequence[Column], rows: Iterable[Row], out: TextIO, footer: Sequence[str] = ()) -> int:
     """Write rows as CSV and return how many; footer lines follow a blank line."""
+    return pour_csv(columns, batched(columns, rows), out, footer)
+
+
+def pour_csv(
+    columns: Sequence[Column], batches: Iterable[Batch], out: TextIO, footer: Sequence[str] = ()
+) -> int:
+    """Write batches as CSV and return how many rows there were; footer lines follow a blank line."""
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(heads(columns))
+    writer.writerow(map(harmless, heads(columns)))
     count = 0
-    for row in rows:
-        writer.writerow([_csv_cell(c.cell(row)) for c in columns])
-        count += 1
+    for batch in batches:
+        writer.writerows(zip(*(_csv_cells(c, cells(c, batch)) for c in columns), strict=True))
+        count += size_of(batch)
     if footer:
         writer.writerow([])
         writer.writerows([harmless(line)] for line in footer)
     return count
 
 
-def _csv_cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return harmless(value)
+def _csv_cells(column: Column, values: Sequence[Any]) -> Sequence[Any]:
+    """Return a column's cells as text; decimal text of an amount is no word that could be a formula."""
+    if isinstance(column, Number):
+        return [v if v is None or type(v) is str else _csv_cell(v) for v in values]
+    if isinstance(column, Date):
+        return values
+    return [harmless(v) if type(v) is str and v[:1] in RISKY else _csv_cell(v) for v in values]
+
+
+def _csv_cell(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     return format(value, "f") if isinstance(value, Decimal) else str(value)
@@ -73,71 +100,82 @@ def write_xlsx(
     about: Sequence[tuple[str, str]] = (),
 ) -> int:
     """Write a workbook (data sheet, totals below it, About sheet) in bounded memory; return the row count."""
-    book = Workbook(write_only=True)
-    sheet: Any = book.create_sheet(re.sub(r"[\[\]:*?/\\]", " ", title)[:31])
-    sheet.freeze_panes = "A2"
-    for index, column in enumerate(columns):
-        sheet.column_dimensions[_letter(index)].width = max(10, min(40, len(column.title) + 4))
-    sheet.append([_text(sheet, head, bold=True) for head in heads(columns)])
-    count = 0
-    for row in rows:
-        sheet.append([_cell(sheet, c, row) for c in columns])
-        count += 1
-    for total in totals:
-        sheet.append(_total_cells(sheet, columns, total))
-    notes: Any = book.create_sheet("About")
-    notes.column_dimensions["A"].width, notes.column_dimensions["B"].width = 28, 100
-    for name, text in [*about, ("Rows", str(count)), *[(c.title, c.help) for c in columns if c.help]]:
-        notes.append([_text(notes, name, bold=True), _text(notes, text)])
-    book.save(path)
-    return count
+    return pour_xlsx(columns, batched(columns, rows), path, Words(title, totals, (), about))
 
 
-def _total_cells(sheet: Any, columns: Sequence[Column], total: Row) -> list[Any]:
-    cells: list[Any] = []
-    for index, column in enumerate(columns):
-        if column.total or column.name in total or column.parts:
-            cells.append(_cell(sheet, column, total))
-        else:
-            cells.append(_text(sheet, "Total", bold=True) if index == 0 else None)
-    return cells
+def pour_xlsx(columns: Sequence[Column], batches: Iterable[Batch], path: Path, words: Words) -> int:
+    """Write batches as a workbook and return how many rows there were; more than a sheet holds go on in the next."""
+    feed = Feed(batches)
+    room = xlsx.MOST_ROWS - 2 - len(words.totals) - len(words.footer)
+    widths = [max(10, min(40, len(column.title) + 4)) for column in columns]
+    with xlsx.Book(path) as book:
+        while True:
+            rows = _xlsx_rows(book, columns, feed, room, words)
+            book.sheet(words.title, rows, widths=widths, frozen=True)
+            if feed.is_empty:
+                break
+        plain, bold = book.style(xlsx.TEXT), book.style(xlsx.TEXT, bold=True)
+        notes = (
+            f"<row>{xlsx.text(name, bold)}{xlsx.text(told, plain)}</row>"
+            for name, told in about_sheet(columns, feed.count, words)
+        )
+        book.sheet("About", notes, widths=(28, 100))
+    return feed.count
 
 
-def _cell(sheet: Any, column: Column, row: Row) -> Any:
-    value = column.cell(row)
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return _text(sheet, value)
-    cell = WriteOnlyCell(sheet, value)
-    cell.number_format = column.cell_format
-    return cell
+def _xlsx_rows(
+    book: xlsx.Book, columns: Sequence[Column], feed: Feed, most: int, words: Words
+) -> Iterator[str]:
+    """Yield the rows of one sheet; the last one has totals and footer below."""
+    bold, plain = book.style(xlsx.TEXT, bold=True), book.style(xlsx.TEXT)
+    styles = [book.style(c.cell_format) for c in columns]
+    yield f"<row>{''.join(xlsx.text(head, bold) for head in heads(columns))}</row>"
+    for batch in feed.take(most):
+        pairs = zip(columns, styles, strict=True)
+        yield from xlsx.rows_of([_xlsx_cells(c, cells(c, batch), style, plain) for c, style in pairs])
+    if not feed.is_empty:
+        return
+    for total in words.totals:
+        strong = [book.style(c.cell_format, bold=True) for c in columns]
+        line = [xlsx.cell(v, s) for v, s in zip(total_cells(columns, total), strong, strict=True)]
+        yield f"<row>{''.join(line)}</row>"
+    if words.footer:
+        yield "<row/>"
+    yield from (f"<row>{xlsx.text(line, plain)}</row>" for line in words.footer)
 
 
-def _text(sheet: Any, value: str, *, bold: bool = False) -> Any:
-    cell = WriteOnlyCell(sheet, re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", value))
-    cell.data_type = "s"
-    cell.number_format = "@"
-    if bold:
-        cell.font = _BOLD
-    return cell
+def _xlsx_cells(column: Column, values: Sequence[Any], style: int, plain: int) -> list[str]:
+    if isinstance(column, Number):
+        return [xlsx.EMPTY if v is None else xlsx.number(v, style) for v in values]
+    return [xlsx.cell(v, plain if type(v) is str else style) for v in values]
 
 
-def _letter(index: int) -> str:
-    letters = ""
-    index += 1
-    while index:
-        index, rest = divmod(index - 1, 26)
-        letters = chr(65 + rest) + letters
-    return letters
+def total_cells(columns: Sequence[Column], total: Row) -> list[Any]:
+    """Return a total row's cells, the first saying Total."""
+    shown = [c.total or c.name in total or c.parts for c in columns]
+    return [
+        c.cell(total) if s else "Total" if n == 0 else None
+        for n, (c, s) in enumerate(zip(columns, shown, strict=True))
+    ]
+
+
+def about_sheet(columns: Sequence[Column], count: int, words: Words) -> list[tuple[str, str]]:
+    """Return what the About sheet says: the query, how many rows, what each column means."""
+    return [*words.about, ("Rows", str(count)), *((c.title, c.help) for c in columns if c.help)]
 
 
 def write_json(columns: Sequence[Column], rows: Iterable[Row], out: TextIO, **about: Any) -> int:
-    """Write {about…, columns, rows} as JSON: money as strings, dates ISO; return the row count."""
-    data = [{c.name: _plain(c.json(row)) for c in columns} for row in rows]
+    """Write {about…, columns, rows} as JSON, row by row: money as strings, dates ISO; return the row count."""
     shown = [{"name": c.name, "title": c.title, "kind": c.kind, "help": c.help} for c in columns]
-    json.dump({**about, "columns": shown, "rows": data}, out, default=_plain, ensure_ascii=False)
-    return len(data)
+    head = json.dumps({**about, "columns": shown}, default=_plain, ensure_ascii=False)
+    out.write(f'{head[:-1]}, "rows": [')
+    count = 0
+    for row in rows:
+        line = json.dumps({c.name: _plain(c.json(row)) for c in columns}, default=_plain, ensure_ascii=False)
+        out.write(f"{',' if count else ''}\n{line}")
+        count += 1
+    out.write("\n]}\n")
+    return count
 
 
 def _plain(value: Any) -> Any:

@@ -1,8 +1,11 @@
-"""Every report in every format: empty, one and many rows; web, CSV, XLSX and JSON show the same figures."""
+"""Every report in every format: empty, one and many rows; web, CSV, XLSX, XLS and JSON show the same figures."""
 
 import csv
+import html
 import io
 import json
+import random
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal as D
@@ -12,15 +15,17 @@ from typing import Any, ClassVar
 import openpyxl
 import pytest
 from django.db import InternalError, transaction
+from django.test import RequestFactory
 from python_calamine import CalamineWorkbook
 
-from billing.models import Customer, Invoice
+from billing.models import Customer, ExchangeRate, Invoice
 from reports.filters import ReportFilters
 from reports.models import Export, Run
 from reports.registry import REPORTS
-from reports.render import Showing, export, total_as_json
+from reports.render import FORMATS, Showing, export, total_as_json
 from reports.report import Report
 from reports.run import forget_expired, run
+from reports.web.table import frozen_table
 from resellerkpi.core.access import Role
 from resellerkpi.core.artifacts import path_of
 from resellerkpi.core.columns import SUM, Code, Column, Int, Money, Percent
@@ -38,12 +43,44 @@ def world() -> World:
     return make_world()
 
 
+NASTY = [
+    '=HYPERLINK("http://x")',
+    "+44 1632 960001",
+    "0123",
+    "@sum",
+    "-1+1",
+    "<b>&\x07",
+    'Ünï — co, "Ltd"',
+    "a\nb",
+]
+
+
 def fill(world: World, size: int) -> None:
-    """Make so many invoices."""
+    """Make so many invoices, by chance, to customers with names that files have trouble with."""
+    chance = random.Random(size)
+    with enter(world.alpha.scope()):
+        for customer in Customer.objects.all():
+            customer.name = chance.choice(NASTY)
+            customer.save()
+    kinds = ("recurring", "usage", "one_off")
     make_bills(
         world.alpha,
         *(
-            Bill(f"A-{n:04}", world.alpha.customers[n % 3], date(2026, 1, 1) + timedelta(days=n), paid="1.23")
+            Bill(
+                f"A-{n:04}",
+                world.alpha.customers[chance.randrange(3)],
+                date(2026, 1, 1) + timedelta(days=chance.randrange(300)),
+                [
+                    (
+                        chance.choice(kinds),
+                        f"{chance.randint(1, 99999)}.{chance.randint(0, 99):02}",
+                        "1.123456",
+                    )
+                    for _ in range(chance.randint(1, 3))
+                ],
+                currency=chance.choice(["GBP", "GBP", "EUR"]),
+                paid="1.23",
+            )
             for n in range(size)
         ),
     )
@@ -64,46 +101,98 @@ def workbook(path: Path) -> Any:
 
 
 def same(shown: str, value: Any) -> bool:
-    """Say whether a text of a file means a value."""
+    """Say whether a text of a CSV file means a value; an apostrophe disarms what could be a formula."""
     if isinstance(value, D | int | float) and not isinstance(value, bool):
         return D(shown) == D(str(value))
-    return shown == ("" if value is None else str(value))
+    return shown in ("" if value is None else str(value), f"'{value}")
+
+
+def near(held: Any, cell: Any) -> bool:
+    """Say whether a spreadsheet's cell holds a value: numbers as near as binary floats are, days as days."""
+    if isinstance(cell, int | D):
+        return abs(D(str(held)) - cell) <= abs(D(cell)) * D("1e-12") + D("1e-9")
+    if isinstance(held, datetime) and not isinstance(cell, datetime):
+        held = held.date()
+    if isinstance(cell, str):
+        return (held or "") == re.sub(r"[\x00-\x08]", "", cell)
+    return (held or None) == cell
+
+
+def on_the_page(showing: Showing) -> list[list[str]]:
+    """Return the cells of the result's page as a reader sees them."""
+    table = frozen_table(showing, RequestFactory().get("/?rows=250").GET)
+    rows = (re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", str(cells), re.DOTALL) for cells in table.body)
+    return [[html.unescape(re.sub(r"<[^>]+>", "", cell)) for cell in row] for row in rows]
+
+
+QUERIES: dict[str, dict[str, list[str]]] = {
+    "plain": {},
+    "groups": {"group_by": ["month", "customer"]},
+    "compared": {"group_by": ["dealer", "quarter"], "compare": ["year"]},
+    "converted": {"currency": ["EUR"]},
+}
+
+
+def asking(report: Report, query: str) -> dict[str, list[str]]:
+    """Return a query of a report; one that it does not offer is skipped by falling back to the plain one."""
+    offered = {d.slug for d in report.dimensions}
+    wanted = {
+        k: [v for v in values if k != "group_by" or v in offered] for k, values in QUERIES[query].items()
+    }
+    fits = ("currency" not in wanted or report.billed) and ("group_by" not in wanted or wanted["group_by"])
+    return YEAR | ({k: v for k, v in wanted.items() if v} if fits else {})
 
 
 @pytest.mark.parametrize("slug", REPORTS.slugs())
-@pytest.mark.parametrize("size", [0, 1, 23])
-def test_all_formats_show_the_same(world: World, slug: str, size: int) -> None:
+@pytest.mark.parametrize(("size", "query"), [(0, "plain"), (1, "plain"), *((23, query) for query in QUERIES)])
+def test_all_formats_show_the_same(world: World, slug: str, size: int, query: str) -> None:
     fill(world, size)
     with enter(world.alpha.scope()):
-        showing = Showing(run(REPORTS.get(slug), YEAR, now=NOW), sort="-number")
+        if query == "converted":
+            own = {"reseller": world.alpha.reseller, "base": "EUR", "currency": "GBP"}
+            ExchangeRate.objects.create(**own, date=date(2026, 1, 9), rate=D("0.83"))
+            ExchangeRate.objects.create(**own, date=date(2026, 6, 1), rate=D("0.87"))
+        report = REPORTS.get(slug)
+        plain = Showing(run(report, asking(report, query), now=NOW))
+        showing = Showing(plain.run, sort=f"-{plain.columns[0].name}")
         columns, rows = showing.columns, list(showing.rows())
-        files = {kind: path_of(export(showing, kind)) for kind in ("csv", "xlsx", "json")}
-    assert len(rows) == showing.run.row_count == size
-    lines = read_csv(files["csv"])
-    assert len(lines) == size
-    data = json.loads(files["json"].read_text())
-    assert [list(line) for line in lines] == [[c.title for c in columns]] * size
+        files = {kind: path_of(export(showing, kind)) for kind in FORMATS}
+        page = on_the_page(showing)
+    heads, told = [c.title for c in columns], [[c.cell(row) for c in columns] for row in rows]
+    assert len(rows) == showing.run.row_count
+    assert slug != "invoices" or query in ("groups", "compared") or len(rows) == size
+    assert page == [[c.display(row) for c in columns if not c.hidden] for row in rows[:250]]
+    with files["csv"].open(encoding="utf-8", newline="") as text:
+        head, *lines = list(csv.reader(text))
+    assert head == heads
+    assert all(same(*pair) for n, row in enumerate(told) for pair in zip(lines[n], row, strict=True))
+    assert lines[len(rows)] == []
+    assert_json(files["json"], showing, rows)
     sheet = list(workbook(files["xlsx"]).worksheets[0].iter_rows(values_only=True))
-    tally = CalamineWorkbook.from_path(str(files["xlsx"])).get_sheet_by_index(0).to_python()
-    assert list(sheet[0]) == tally[0] == [c.title for c in columns]
-    assert len(sheet) - 1 == len(data["rows"]) + len(showing.totals)
-    for at, row in enumerate(rows):
-        for place, column in enumerate(columns):
-            cell = column.cell(row)
-            assert same(lines[at][column.title], cell)
-            assert data["rows"][at][column.name] == (
-                format(v, "f") if isinstance(v := column.json(row), D) else v
-            )
-            held = sheet[at + 1][place]
-            held = held.date() if isinstance(held, datetime) else held
-            if isinstance(cell, D):
-                assert abs(D(str(held)) - cell) < D("0.000001")
-                assert abs(D(str(tally[at + 1][place])) - cell) < D("0.000001")
-            else:
-                assert held == cell
-    assert data["row_count"] == size
-    assert data["sha256"] == showing.run.sha256
-    assert data["totals"] == [total_as_json(columns, t) for t in showing.totals]
+    for sheet_rows in (sheet, tally(files["xlsx"]), tally(files["xls"])):
+        assert list(sheet_rows[0][: len(heads)]) == heads
+        for n, row in enumerate(told, 1):
+            assert all(near(*pair) for pair in zip(sheet_rows[n][: len(heads)], row, strict=True))
+        totals = sheet_rows[len(rows) + 1 : len(rows) + 1 + len(showing.totals)]
+        assert [row[0] for row in totals] == ["Total"] * len(showing.totals)
+        below = [row[0] for row in sheet_rows[len(rows) + 1 + len(showing.totals) :]]
+        assert below[-1] == f"Rows: {len(rows)}"
+
+
+def tally(path: Path) -> list[list[Any]]:
+    """Read a workbook's first sheet by another make of reader."""
+    return CalamineWorkbook.from_path(str(path)).get_sheet_by_index(0).to_python()
+
+
+def assert_json(path: Path, showing: Showing, rows: list[dict[str, Any]]) -> None:
+    """Check the JSON file of a showing."""
+    data = json.loads(path.read_text())
+    told = [{c.name: c.json(row) for c in showing.columns} for row in rows]
+    assert data["rows"] == [
+        {k: format(v, "f") if isinstance(v, D) else v for k, v in row.items()} for row in told
+    ]
+    assert (data["row_count"], data["sha256"]) == (len(rows), showing.run.sha256)
+    assert data["totals"] == [total_as_json(showing.columns, t) for t in showing.totals]
 
 
 def test_totals_and_about_stand_in_the_files(world: World) -> None:
@@ -113,9 +202,14 @@ def test_totals_and_about_stand_in_the_files(world: World) -> None:
         book = workbook(path_of(export(showing, "xlsx")))
         text = path_of(export(showing, "csv")).read_text()
         data = json.loads(path_of(export(showing, "json")).read_text())
-    last = [cell.value for cell in list(book.worksheets[0].rows)[-1]]
-    assert last[0] == "Total"
-    assert 280 in last
+    lines = [[cell.value for cell in row] for row in book.worksheets[0].rows]
+    assert lines[4][0] == "Total"
+    assert 280 in lines[4]
+    assert [line[0] for line in lines[6:]] == [
+        "Period: 1 Jan 2026 to 31 Dec 2026 (Europe/London)",
+        "Output: One line per invoice",
+        "Rows: 3",
+    ]
     about: dict[Any, Any] = dict(book["About"].iter_rows(values_only=True))
     assert about["Generated by"] == "Ana Alder (Owner)"
     assert about["Data cover"] == "1 Nov 2026 to 10 Nov 2026"
