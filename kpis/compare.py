@@ -33,6 +33,18 @@ def delta(kpi: Kpi, now: Point | None, before: Point | None) -> Delta | None:
     return Delta(before.value, change, growth, _verdict(kpi, change))
 
 
+def compound(kpi: Kpi, now: Point | None, before: Point | None, months: int) -> Decimal | None:
+    """Return the growth of a month that, compounded over so many months, leads from one point to the other (CMGR).
+
+    None for rates, and where either has no value above nought.
+    """
+    if kpi.unit is Unit.PERCENT or now is None or before is None:
+        return None
+    if not now.value or not before.value or now.value < 0 or before.value < 0:
+        return None
+    return (now.value / before.value) ** (Decimal(1) / months) - 1
+
+
 def _verdict(kpi: Kpi, change: Decimal) -> str:
     if change == 0:
         return "flat"

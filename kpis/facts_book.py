@@ -15,7 +15,8 @@ ACCOUNT = """
 SELECT c.id,
     CASE WHEN %(count_by)s = 'group' THEN coalesce(p.parent_id, c.parent_id, c.id) ELSE c.id END AS holder,
     c.status, c.imported, c.currency, c.dealer_id, coalesce(dealer.code, '') AS dealer, c.segment, c.client_type,
-    c.campaign, coalesce(upper(substring(c.postcode FROM '^[A-Za-z]+')), '') AS region
+    c.campaign, coalesce(upper(substring(c.postcode FROM '^[A-Za-z]+')), '') AS region,
+    c.tags
 FROM billing_customer c
 LEFT JOIN billing_customer p ON p.id = c.parent_id AND p.reseller_id = c.reseller_id
 LEFT JOIN billing_dealer dealer ON dealer.id = c.dealer_id AND dealer.reseller_id = c.reseller_id

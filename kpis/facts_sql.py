@@ -32,7 +32,7 @@ FACTS = {
 #: Facts that follow from calls, and so from the days billing notes as changed.
 OF_CALLS = ("usagefact", "trafficfact", "callingfact")
 ACCOUNT_COLUMNS = (
-    "holder, status, imported, currency, dealer_id, dealer, segment, client_type, campaign, region"
+    "holder, status, imported, currency, dealer_id, dealer, segment, client_type, campaign, region, tags"
 )
 COLUMNS = {
     "customerfact": "month, day, customer_id, status, active, was_active, seen_before, moved_in, numbers, features, "

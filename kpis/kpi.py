@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from billing.observed import METRICS
 from kpis.measures import Measure
-from kpis.sources import Source
+from kpis.sources import Source, packaged, tagged
 from resellerkpi.core.access import Capability
 from resellerkpi.core.registry import Registry
 
@@ -85,6 +85,13 @@ class Part:
     def all(self) -> list["Part"]:
         """Return this part and the ones that stand in for it."""
         return [self, *self.by.values()]
+
+
+def listed(part: Part, *dimensions: str) -> Part:
+    """Return a part that can also be told by tag or package (or both, unless named), a customer under each it has."""
+    made = {"tag": tagged, "package": packaged}
+    lists = {d: Part(made[d](part.source), part.value) for d in dimensions or made}
+    return Part(part.source, part.value, by={**part.by, **lists})
 
 
 @dataclass(frozen=True)

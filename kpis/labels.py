@@ -24,6 +24,8 @@ NONE = {
     "segment": "No segment",
     "campaign": "No campaign",
     "region": "No postcode",
+    "tag": "No tag",
+    "package": "No package",
     "reason": "Still here",
 }
 
@@ -34,7 +36,7 @@ def labels(dimension: str, keys: Iterable[str]) -> dict[str, str]:
     names = FIXED.get(dimension, {})
     if dimension == "dealer":
         names = dict(Dealer.objects.filter(code__in=wanted).values_list("code", "name"))
-    elif dimension == "feature":
+    elif dimension in ("feature", "package"):
         names = dict(FeatureType.objects.filter(code__in=wanted).values_list("code", "name"))
     return {key: names.get(key) or key or NONE.get(dimension, "None") for key in wanted}
 

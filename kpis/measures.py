@@ -29,6 +29,10 @@ GINI = Measure("sum((n + 1 - 2 * place) * greatest(x, 0))", "max(n) * sum(greate
 #: The same against its largest possible value 1 − 1/n: for few items.
 GINI_FULL = Measure("sum((n + 1 - 2 * place) * greatest(x, 0))", "(max(n) - 1) * sum(greatest(x, 0))")
 
+#: The median of stays of which some are not over (below zero), after Kaplan and Meier; none of fewer than 30.
+_LIFE = "kpis_median_life(array_agg(x ORDER BY abs(x), x DESC))"
+MEDIAN_LIFE = Measure(_LIFE, f"(count(*) >= 30 AND {_LIFE} IS NOT NULL)::int")
+
 
 def top_share(count: int) -> Measure:
     """Return what the largest `count` items have of the whole; items below zero are in the whole only."""

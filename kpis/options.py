@@ -20,6 +20,7 @@ class Options:
     quick_ratio_reactivation: bool = False
     small_base: int = 20
     ageing_basis: str = "due_date"
+    cei_current: str = "not_due"
     loss_not_due: Decimal = Decimal(1)
     loss_30: Decimal = Decimal(3)
     loss_60: Decimal = Decimal(10)

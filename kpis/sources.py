@@ -22,6 +22,8 @@ CUSTOMER_DIMENSIONS = {
     "region": "c.region",
 }
 BOOK = ("status", "dealer", "client_type", "segment", "region")
+#: Dimensions in which a customer may stand under several keys: their rows do not add up to the total.
+LISTS = ("tag", "package")
 #: Tables of billing whose changes make everything anew: rows that join only these follow from facts.
 CATALOGUE = {"featuretype", "carrier", "customer"}
 #: Months that reach back to the beginning of any book.
@@ -78,6 +80,45 @@ def trailing(table: str, months: int, columns: str) -> str:
             table,
             f"x ON x.month <= d.month AND x.month > d.month - interval '{months} months' WHERE d.asked)",
         ]
+    )
+
+
+def tagged(source: Source) -> Source:
+    """Return a source's rows once under each tag of the customer, under "" where it has none."""
+    return Source(
+        f"{source.name}_tagged",
+        " ".join(
+            [
+                "(SELECT x.*, coalesce(g.tag, '') AS tag FROM",
+                source.rows,
+                "x JOIN account ON account.id = x.customer_id LEFT JOIN LATERAL unnest(account.tags) g (tag) ON true)",
+            ]
+        ),
+        source.tables,
+        source.currency,
+        {"tag": "r.tag"},
+        window=source.window,
+    )
+
+
+def packaged(source: Source) -> Source:
+    """Return a source's rows once under each package the customer has at the close, under "" where it has none."""
+    return Source(
+        f"{source.name}_packaged",
+        " ".join(
+            [
+                "(SELECT x.*, coalesce(g.package, '') AS package FROM",
+                source.rows,
+                "x JOIN account ON account.id = x.customer_id LEFT JOIN (SELECT DISTINCT y.month, a.holder,",
+                "t.code AS package FROM featurefact y JOIN account a ON a.id = y.customer_id",
+                "JOIN billing_featuretype t ON t.id = y.feature_type_id AND t.reseller_id = %(reseller)s",
+                "AND t.kind = 'package' WHERE y.quantity > 0) g ON g.month = x.month AND g.holder = account.holder)",
+            ]
+        ),
+        tuple(dict.fromkeys([*source.tables, "featurefact"])),
+        source.currency,
+        {"package": "r.package"},
+        window=source.window,
     )
 
 

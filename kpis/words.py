@@ -38,6 +38,8 @@ DIMENSIONS = {
     "dealer": "Dealer",
     "segment": "Segment",
     "client_type": "Client type",
+    "tag": "Tag",
+    "package": "Package",
     "campaign": "Campaign",
     "bucket": "Age",
     "method": "Payment method",
@@ -68,6 +70,11 @@ DIMENSIONS = {
     "cause": "Cause",
     "why": "Reason",
 }
+#: Dimensions whose rows are no parts of the total, and why.
+OVERLAPS = {
+    "tag": "A customer counts under each of its tags, so the rows do not add up to the total.",
+    "package": "A customer counts under each package it has at the close, so the rows do not add up to the total.",
+}
 #: Settings in words: what each is called and what choosing it does.
 SETTINGS = {
     "churn_base": (
@@ -87,6 +94,10 @@ SETTINGS = {
     "quick_ratio_reactivation": ("The quick ratio includes customers who came back", "Most leave them out."),
     "small_base": ("A base is small under", "Ratios over fewer are marked."),
     "ageing_basis": ("Debt is aged from", ""),
+    "cei_current": (
+        "Collection effectiveness takes as current",
+        "What could not have been collected yet; most take debt not due.",
+    ),
     "loss_not_due": ("Loss expected of debt not due, per cent", ""),
     "loss_30": ("Loss expected of debt 1 to 30 days late, per cent", ""),
     "loss_60": ("Loss expected of debt 31 to 60 days late, per cent", ""),
@@ -159,7 +170,7 @@ def changed(kpi: Kpi, delta: Delta, currency: str = "") -> str:
 def setting(options: Options, name: str) -> str:
     """Return the value of a setting in words."""
     value = getattr(options, name)
-    named = (KpiSettings.ChurnBase, KpiSettings.CountBy, KpiSettings.AgeingBasis)
+    named = (KpiSettings.ChurnBase, KpiSettings.CountBy, KpiSettings.AgeingBasis, KpiSettings.CeiCurrent)
     choices = {choice.value: choice.label for kind in named for choice in kind}
     if value is None:
         return "not set"

@@ -1,6 +1,6 @@
 """What is owed, how old it is, and whether collections work."""
 
-from kpis.kpi import Family, Good, Part, Rollup, Shape, Unit, flow, kpi, stock
+from kpis.kpi import Family, Good, Part, Rollup, Shape, Unit, flow, kpi, listed, stock
 from kpis.sources import BOOK, DEBT, MONEY
 
 OWED = "(r.not_due + r.late_30 + r.late_60 + r.late_90 + r.late_more)"
@@ -13,8 +13,8 @@ LATE = "(r.late_30 + r.late_60 + r.late_90 + r.late_more)"
     unit=Unit.MONEY,
     good=Good.DOWN,
     rollup=Rollup.LAST,
-    version=3,
-    by=BOOK,
+    version=4,
+    by=(*BOOK, "tag"),
     sources="SAFE",
     overview=True,
 )
@@ -24,7 +24,7 @@ def outstanding() -> Shape:
     Including VAT. A settlement counts from its date up to, not including, the day it was reversed, so the figure is as
     of that day whatever came later. Money not yet allocated to an invoice is not netted.
     """
-    return stock(Part(MONEY, OWED))
+    return stock(listed(Part(MONEY, OWED), "tag"))
 
 
 @kpi(

@@ -116,37 +116,6 @@ def dso_count_back() -> Shape:
     )
 
 
-def _effectiveness(needed: Sequence[Parts]) -> tuple[Decimal, Decimal, Decimal]:
-    """Return what was collected and what could have been: opening + sales − closing, − closing not due."""
-    (opening, _), (sales, _), (closing, _), (current, _) = needed
-    return opening + sales - closing, opening + sales - current, opening + sales - current
-
-
-@kpi(
-    name="Collection effectiveness",
-    family=Family.CASH,
-    unit=Unit.PERCENT,
-    good=Good.UP,
-    rollup=Rollup.RATIO,
-    version=1,
-    by=BOOK,
-    small_base=False,
-)
-def cei() -> Shape:
-    """(Opening debt + invoiced − closing debt) ÷ (opening debt + invoiced − closing debt not due yet), all with VAT.
-
-    100 % is everything collected that was due. Credit notes count as collected.
-    """
-    return derived(
-        "flow",
-        Need("outstanding", ago=1),
-        Need("total_invoiced_gross"),
-        Need("outstanding"),
-        Need("debt_not_due"),
-        combine=_effectiveness,
-    )
-
-
 def _collected(months: int) -> Source:
     """Return the invoices of so many months ago with what cash had settled of them within 30 days a month."""
     return Source(

@@ -1,7 +1,7 @@
 """Customers: how many there are, who came, who left."""
 
-from kpis.kpi import Family, Good, Part, Rollup, Shape, Unit, kpi, movement, stock
-from kpis.sources import BOOK, CUSTOMERS
+from kpis.kpi import Family, Good, Part, Rollup, Shape, Unit, kpi, listed, movement, stock
+from kpis.sources import BOOK, CUSTOMERS, LISTS
 
 SPLITS = (*BOOK, "campaign")
 #: Joined and left inside the month: on both sides when the reseller counts them (setting), else on none.
@@ -26,8 +26,8 @@ REGAINED = ("reactivation_window_days",)
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.LAST,
-    version=3,
-    by=(*SPLITS, "numbers"),
+    version=4,
+    by=(*SPLITS, "numbers", *LISTS),
     sources="SAFE, JeraSoft",
     settings=("count_by",),
     overview=True,
@@ -39,7 +39,7 @@ def customers_active() -> Shape:
     service has not started, and test accounts, do not count. A service counts from its start date up to, not
     including, its end date. Status is the one of that day; dealer, segment and type are those of today.
     """
-    return stock(Part(CUSTOMERS, "r.active::int"))
+    return stock(listed(Part(CUSTOMERS, "r.active::int")))
 
 
 @kpi(
@@ -48,8 +48,8 @@ def customers_active() -> Shape:
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.DISTINCT,
-    version=3,
-    by=SPLITS,
+    version=4,
+    by=(*SPLITS, "tag"),
     sources="SAFE",
     overview=True,
     settings=("count_in_period", "reactivation_window_days", "count_by"),
@@ -61,7 +61,7 @@ def customers_new() -> Shape:
     inside one month is neither new nor lost, unless the setting says to count both. With a reactivation window, a
     customer that was away longer is new again.
     """
-    return movement(NEW)
+    return movement(listed(NEW, "tag"))
 
 
 @kpi(
@@ -105,8 +105,8 @@ def customers_reactivated() -> Shape:
     unit=Unit.COUNT,
     good=Good.DOWN,
     rollup=Rollup.DISTINCT,
-    version=3,
-    by=(*SPLITS, "reason"),
+    version=4,
+    by=(*SPLITS, "reason", "tag"),
     sources="SAFE",
     overview=True,
     settings=("count_in_period", "count_by"),
@@ -117,7 +117,7 @@ def customers_lost() -> Shape:
     The date that counts is the end of the last service, not the day notice was given. A customer who ceases some of
     its services has contracted, not left; a suspended one has not left.
     """
-    return movement(Part(CUSTOMERS, LOST))
+    return movement(listed(Part(CUSTOMERS, LOST), "tag"))
 
 
 @kpi(
@@ -145,8 +145,8 @@ def customers_net() -> Shape:
     unit=Unit.PERCENT,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=3,
-    by=SPLITS,
+    version=4,
+    by=(*SPLITS, "tag"),
     sources="SAFE, BluSynergy; churn of customers at the start of the period as ChartMogul and Recurly",
     headline=2,
     settings=("churn_base", "count_in_period"),
@@ -158,7 +158,7 @@ def churn_customer() -> Shape:
     on its
     own sets, not added up from months; five per cent a month is 46 per cent a year, not sixty.
     """
-    return movement(Part(CUSTOMERS, LOST), Part(CUSTOMERS, CHURN_BASE))
+    return movement(listed(Part(CUSTOMERS, LOST), "tag"), listed(Part(CUSTOMERS, CHURN_BASE), "tag"))
 
 
 @kpi(
@@ -191,3 +191,46 @@ def retention_customer() -> Shape:
 def in_period_churn() -> Shape:
     """Customers whose first and last service both lie between two closes: they never stood in the book at a close."""
     return movement(Part(CUSTOMERS, "r.in_period::int"))
+
+
+@kpi(
+    name="Customer churn for non-payment",
+    family=Family.CUSTOMERS,
+    unit=Unit.PERCENT,
+    good=Good.DOWN,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=SPLITS,
+    settings=("churn_base", "count_in_period"),
+)
+def churn_involuntary() -> Shape:
+    """Customers lost in the month who were ceased because they did not pay ÷ customers active at its start (or the
+    average base, if so set).
+
+    What is usually called involuntary churn; the rest of customer churn is voluntary, by whatever reason was given.
+    """
+    return movement(
+        Part(CUSTOMERS, f"CASE WHEN r.reason = 'non_payment' THEN {LOST} ELSE 0 END"),
+        Part(CUSTOMERS, CHURN_BASE),
+    )
+
+
+@kpi(
+    name="Acquisition rate",
+    family=Family.GROWTH,
+    unit=Unit.PERCENT,
+    good=Good.UP,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=SPLITS,
+    settings=("count_in_period", *REGAINED),
+)
+def acquisition_rate() -> Shape:
+    """(New + reactivated customers of the month) ÷ customers active at its start.
+
+    What churn has to be set against. No customer at the start: n/a.
+    """
+    return movement(
+        Part(CUSTOMERS, f"{NEW.value} + {REACTIVATED}"),
+        Part(CUSTOMERS, "r.was_active::int"),
+    )

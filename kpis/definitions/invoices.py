@@ -3,7 +3,21 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from kpis.kpi import Family, Good, Need, Part, Parts, Rollup, Shape, Unit, derived, distribution, flow, kpi
+from kpis.kpi import (
+    Family,
+    Good,
+    Need,
+    Part,
+    Parts,
+    Rollup,
+    Shape,
+    Unit,
+    derived,
+    distribution,
+    flow,
+    kpi,
+    listed,
+)
 from kpis.measures import MEDIAN
 from kpis.sources import BOOK, INVOICES, LINES, MONEY, MONEY_COUNT, Source
 
@@ -14,8 +28,8 @@ from kpis.sources import BOOK, INVOICES, LINES, MONEY, MONEY_COUNT, Source
     unit=Unit.MONEY,
     good=Good.UP,
     rollup=Rollup.SUM,
-    version=2,
-    by=BOOK,
+    version=3,
+    by=(*BOOK, "tag"),
     sources="SAFE",
     overview=True,
 )
@@ -25,7 +39,7 @@ def total_invoiced() -> Shape:
     Drafts do not count; an invoice cancelled later stays in its month, its credit note counts in its own. Zero and
     negative invoices keep their value. Opening invoices brought in from another system count by their own date.
     """
-    return flow(Part(MONEY, "r.net"))
+    return flow(listed(Part(MONEY, "r.net"), "tag"))
 
 
 @kpi(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from kpis.kpi import Family, Good, Need, Part, Parts, Rollup, Shape, Unit, cohort, derived, distribution, kpi
-from kpis.measures import MEDIAN
+from kpis.measures import MEDIAN, MEDIAN_LIFE
 from kpis.sources import BOOK, CUSTOMERS
 
 LOST = "(r.was_active AND NOT r.active)"
@@ -91,6 +91,28 @@ def customer_tenure_median() -> Shape:
     mean.
     """
     return distribution(Part(CUSTOMERS, "CASE WHEN r.active THEN r.tenure_months ELSE 0 END"), MEDIAN)
+
+
+@kpi(
+    name="Expected stay of a customer",
+    family=Family.CUSTOMERS,
+    unit=Unit.MONTHS,
+    good=Good.UP,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=("segment",),
+    sources="Kaplan-Meier",
+)
+def expected_life() -> Shape:
+    """The stay that half of all customers reach, after Kaplan and Meier: customers who are still here count as far as
+    they have come.
+
+    Over everyone who had a service by the close, from the first service to the end of the last one or to the close.
+    Fewer than 30 customers, or fewer than half of them expected to leave as far as can be seen: n/a.
+    """
+    return distribution(
+        Part(CUSTOMERS, "CASE WHEN r.active THEN -r.tenure_months ELSE r.tenure_months END"), MEDIAN_LIFE
+    )
 
 
 def _yearly(needed: Sequence[Parts]) -> tuple[Decimal, Decimal, Decimal]:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from kpis.kpi import Family, Good, Need, Part, Parts, Rollup, Shape, Unit, derived, flow, kpi, stock
+from kpis.kpi import Family, Good, Need, Part, Parts, Rollup, Shape, Unit, derived, flow, kpi, listed, stock
 from kpis.sources import (
     BOOK,
     CUSTOMERS_BY_CURRENCY,
     FEATURE_MONEY,
+    LISTS,
     MONEY,
     MOVEMENTS,
     NUMBERS_BY_CURRENCY,
@@ -21,8 +22,8 @@ from kpis.sources import (
     unit=Unit.MONEY,
     good=Good.UP,
     rollup=Rollup.LAST,
-    version=2,
-    by=(*BOOK, "feature"),
+    version=3,
+    by=(*BOOK, "feature", *LISTS),
     sources="BluSynergy, Datagate",
     headline=1,
 )
@@ -33,7 +34,7 @@ def mrr() -> Shape:
     day. Excluding VAT, usage and one-off charges; features given free count 0; suspended services stay in. A feature
     that starts in the month counts with its full monthly price. Per currency, never added across.
     """
-    return stock(Part(FEATURE_MONEY, "r.mrr"))
+    return stock(listed(Part(FEATURE_MONEY, "r.mrr")))
 
 
 @kpi(
@@ -42,8 +43,8 @@ def mrr() -> Shape:
     unit=Unit.MONEY,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=3,
-    by=BOOK,
+    version=4,
+    by=(*BOOK, *LISTS),
     sources="BluSynergy; average customers as the telecom industry does",
 )
 def arpu() -> Shape:
@@ -54,8 +55,8 @@ def arpu() -> Shape:
     counts under the currency it is billed in.
     """
     return flow(
-        Part(MONEY, "r.service_net"),
-        Part(CUSTOMERS_BY_CURRENCY, "(r.active::int + r.was_active::int) / 2.0"),
+        listed(Part(MONEY, "r.service_net")),
+        listed(Part(CUSTOMERS_BY_CURRENCY, "(r.active::int + r.was_active::int) / 2.0")),
     )
 
 

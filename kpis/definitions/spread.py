@@ -43,6 +43,24 @@ def concentration_top1() -> Shape:
 
 
 @kpi(
+    name="Share of the three largest customers",
+    family=Family.SPREAD,
+    unit=Unit.PERCENT,
+    good=Good.DOWN,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=SPLITS,
+)
+def concentration_top3() -> Shape:
+    """Net invoiced to the three largest customers ÷ net invoiced to all, over the last twelve months, credit notes
+    taken off.
+
+    A customer below zero is in the whole but not among the largest. The base is the number of customers.
+    """
+    return distribution(REVENUE, top_share(3))
+
+
+@kpi(
     name="Share of the five largest customers",
     family=Family.SPREAD,
     unit=Unit.PERCENT,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from billing.models import Customer, FeatureType
@@ -50,6 +51,7 @@ class Account(TenantModel):
     client_type = models.CharField(max_length=12)
     campaign = models.CharField(max_length=80, blank=True)
     region = models.CharField(max_length=12, blank=True)
+    tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
 
     dealer_path = "customer__dealer_id"
 

@@ -27,6 +27,12 @@ class KpiSettings(TenantModel):
         DUE_DATE = "due_date", "Due date"
         INVOICE_DATE = "invoice_date", "Invoice date"
 
+    class CeiCurrent(models.TextChoices):
+        """Which debt collection could not have brought yet."""
+
+        NOT_DUE = "not_due", "Debt not due yet"
+        DAYS_60 = "days_60", "Debt at most 60 days past due"
+
     churn_base = models.CharField(max_length=8, choices=ChurnBase.choices, default=ChurnBase.START)
     count_by = models.CharField(max_length=8, choices=CountBy.choices, default=CountBy.ACCOUNT)
     reactivation_window_days = models.PositiveIntegerField(null=True, blank=True)
@@ -35,6 +41,9 @@ class KpiSettings(TenantModel):
     quick_ratio_reactivation = models.BooleanField(default=False)
     small_base = models.PositiveIntegerField(default=20)
     ageing_basis = models.CharField(max_length=12, choices=AgeingBasis.choices, default=AgeingBasis.DUE_DATE)
+    cei_current = models.CharField(
+        max_length=8, choices=CeiCurrent.choices, default=CeiCurrent.NOT_DUE, db_default=CeiCurrent.NOT_DUE
+    )
     loss_not_due = models.DecimalField(max_digits=5, decimal_places=2, default=1)
     loss_30 = models.DecimalField(max_digits=5, decimal_places=2, default=3)
     loss_60 = models.DecimalField(max_digits=5, decimal_places=2, default=10)

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from kpis.compare import compound
 from kpis.compute import behind
 from kpis.kpi import KPIS, Kpi, UnknownDimension
 from kpis.labels import labels, order
@@ -18,10 +19,10 @@ from kpis.web.asked import Query, read_query
 from kpis.web.columns import columns, row, value_column
 from kpis.web.observations import ask_for
 from kpis.web.tiles import at_month, change, current, main_line, words
-from kpis.words import DIMENSIONS, SETTINGS, month, plain, setting, shown
+from kpis.words import DIMENSIONS, OVERLAPS, SETTINGS, SPACE, month, plain, setting, shown
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Line
-from resellerkpi.core.columns import Choice, Code, Text
+from resellerkpi.core.columns import Choice, Code, Text, figure
 from resellerkpi.core.periods import BadPeriod, add_months
 from resellerkpi.core.sheets import write_csv
 from resellerkpi.ui.panels import Action, ChartPanel, EmptyState, Facts, HtmlPanel, Panel, TablePanel
@@ -136,9 +137,22 @@ def _headline(kpi: Kpi, line: Sequence[Point], looked: Any, beside: Sequence[tup
     for ago, label in ((1, "On the month before"), (12, "On a year before")):
         moved = change(kpi, now, at_month(line, add_months(looked, -ago)))
         items.append((label, f"{moved.arrow} {moved.amount} {moved.word}".strip() if moved else "n/a"))
+    items += _compounded(kpi, line, looked)
     if now.marks:
         items.append(("Remarks", ", ".join(words(kpi, now))))
     return Facts("In short", items)
+
+
+def _compounded(kpi: Kpi, line: Sequence[Point], looked: Any) -> list[tuple[Any, ...]]:
+    """Return the compound growth of a month over three and twelve months, where there is one."""
+    now, found = at_month(line, looked), []
+    for months in (3, 12):
+        growth = compound(kpi, now, at_month(line, add_months(looked, -months)), months)
+        if growth is not None:
+            sign = "+" if growth > 0 else ""
+            text = f"{sign}{figure(growth * 100, 1)}{SPACE}% a month"
+            found.append((f"Compound growth over {months} months", text))
+    return found
 
 
 def _trend(kpi: Kpi, points: Sequence[Point], by: str, names: dict[str, str]) -> ChartPanel:
@@ -154,6 +168,7 @@ def _trend(kpi: Kpi, points: Sequence[Point], by: str, names: dict[str, str]) ->
     note = f"{', '.join(open_months)} is still open and left out." if open_months else ""
     if left_out:
         note = f"{note} The {MOST_LINES} largest of {MOST_LINES + left_out} are drawn.".strip()
+    note = f"{note} {OVERLAPS.get(by, '')}".strip()
     chart = Line(x="month", y=("value",), series=series, title=kpi.name)
     return ChartPanel("Trend", chart, rows, columns(kpi, points, by), note=note)
 

@@ -283,6 +283,16 @@ def key_of(c: Row, month: date, dimension: str) -> str:
     return status(c, month) if dimension == "status" else str(c.get(dimension, ""))
 
 
+def keys_of(c: Row, month: date, dimension: str) -> list[str]:
+    """A customer's keys in a dimension: each of its tags or packages, else the one it has."""
+    if dimension == "tag":
+        return list(c["tags"]) or [""]
+    if dimension == "package":
+        has = {f[0] for f in c["features"] if on(f[1], close(month)) and CATALOGUE[f[0]][1] == "package"}
+        return sorted(has) or [""]
+    return [key_of(c, month, dimension)]
+
+
 def expected(slug: str, book: Row, dimension: str) -> dict[tuple[str, date, str], tuple[D, D | None]]:
     """A KPI's parts by key, month and currency, without zero rows."""
     people = [c for c in book["customers"] if not c["is_test"]]
@@ -295,10 +305,12 @@ def expected(slug: str, book: Row, dimension: str) -> dict[tuple[str, date, str]
         for c in people:
             for own, currency, top, bottom in parts(slug, c, month):
                 mine = own[dimension] if isinstance(own, dict) and dimension in OWN else own
-                key = mine if dimension in OWN else key_of(c, month, dimension) if dimension else ""
-                old = sums.get((key, month, currency), (D(0), None))
-                below = None if bottom is None else bottom + (old[1] or D(0))
-                sums[key, month, currency] = (old[0] + top, below)
+                for key in (
+                    [mine] if dimension in OWN else keys_of(c, month, dimension) if dimension else [""]
+                ):
+                    old = sums.get((key, month, currency), (D(0), None))
+                    below = None if bottom is None else bottom + (old[1] or D(0))
+                    sums[key, month, currency] = (old[0] + top, below)
     return {cell: pair for cell, pair in sums.items() if any(pair)}
 
 

@@ -144,6 +144,13 @@ def debt(*, late: bool | None) -> Callable[[Row, date], Out]:
     return per_bill(rule)
 
 
+def mean_debt(c: Row, month: date) -> Out:
+    """Return half the debt of both closes × days over sales."""
+    return per_bill(
+        lambda b, x: ((o.owed(b, o.close(x)) + o.owed(b, o.before(x))) / 2 * month_days(x), sales(b, x))
+    )(c, month)
+
+
 def owed_where(test: Callable[[str], bool], *, ratio: bool = False) -> Callable[[Row, date], Out]:
     """Return the debt of some ages, over all of it for a ratio."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from math import ceil
 from typing import Any
 
@@ -176,6 +177,12 @@ RULES: dict[str, Callable[[Row, date], Out]] = {
     "retention_customer": _flag(
         lambda c, x: o.moves(c, x)["was"] and o.moves(c, x)["now"], lambda c, x: o.moves(c, x)["was"]
     ),
+    "churn_involuntary": lambda c, x: one(
+        int(o.moves(c, x)["lost"] and m.reason(c, x) == "non_payment"), int(o.moves(c, x)["was"])
+    ),
+    "acquisition_rate": _flag(
+        lambda c, x: o.moves(c, x)["new"] or o.moves(c, x)["back"], lambda c, x: o.moves(c, x)["was"]
+    ),
     "in_period_churn": _flag(_in_period),
     "customer_tenure": lambda c, x: one(m.stay(c, x), 1) if _now(c, x) else [],
     "declining_customers": _flag(m.fading),
@@ -214,6 +221,8 @@ RULES: dict[str, Callable[[Row, date], Out]] = {
     "refunds": m.entries("refund"),
     "write_offs": m.entries("write_off"),
     "dso": m.debt(late=None),
+    "dso_average": m.mean_debt,
+    "debt_current": m.owed_where(lambda b: b == "not_due"),
     "bpdso": m.debt(late=False),
     "days_delinquent": m.debt(late=True),
     "collection_rate_30": m.collected(1),
@@ -267,6 +276,10 @@ def _items(slug: str, c: Row, month: date) -> dict[Any, D]:
     """What a distribution is over: amounts of one customer by (item, currency)."""
     if slug == "customer_tenure_median":
         return {(c["code"], ""): m.stay(c, month)} if _now(c, month) else {}
+    if slug == "expected_life":
+        if m.first(c, month) is None:
+            return {}
+        return {(c["code"], ""): -m.stay(c, month) if _now(c, month) else o.tenure(c, month)}
     if slug == "numbers_per_customer_median":
         return {(c["code"], ""): D(m.numbers_at(c, month))}
     if slug == "days_to_pay_median":
@@ -300,13 +313,24 @@ def _gini(xs: list[D]) -> D:
     return sum(((2 * i - len(xs) - 1) * x for i, x in enumerate(ranked, 1)), D(0))
 
 
+def _life(xs: list[D]) -> tuple[D, D]:
+    """Return the stay at which half are left, after Kaplan and Meier, and whether it counts: 30 customers or more."""
+    alive = Fraction(1)
+    for stay in sorted({x for x in xs if x > 0}):
+        alive *= 1 - Fraction(xs.count(stay), sum(abs(x) >= stay for x in xs))
+        if alive <= Fraction(1, 2):
+            return stay, D(int(len(xs) >= 30))
+    return D(0), D(0)
+
+
 SPREAD: dict[str, Callable[[list[D]], tuple[D, D]]] = {
     "customer_tenure_median": _median,
+    "expected_life": _life,
     "numbers_per_customer_median": _median,
     "days_to_pay_median": _median,
     "aiv_median": _median,
     "revenue_per_customer_median": _median,
-    **{f"concentration_top{n}": _top(n) for n in (1, 5, 10, 20)},
+    **{f"concentration_top{n}": _top(n) for n in (1, 3, 5, 10, 20)},
     "concentration_fifth": lambda xs: _top(ceil(len(xs) / 5))(xs),
     "hhi": lambda xs: (10000 * _squares(xs)[0], _squares(xs)[1]),
     "effective_customers": lambda xs: (_squares(xs)[1], _squares(xs)[0]),

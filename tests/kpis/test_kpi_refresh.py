@@ -36,6 +36,7 @@ CHANGES = [
     "DELETE FROM billing_feature WHERE customer_id = %(id)s",
     "UPDATE billing_feature SET quantity = quantity + 1 WHERE customer_id = %(id)s",
     "UPDATE billing_customer SET dealer_id = NULL, segment = 'new' WHERE id = %(id)s",
+    "UPDATE billing_customer SET tags = ARRAY['new', 'gold'], payment_method = 'card' WHERE id = %(id)s",
     "UPDATE billing_customer SET is_test = NOT is_test WHERE id = %(id)s",
     "UPDATE billing_payment SET reversed_date = received_date + 9 WHERE customer_id = %(id)s",
     "DELETE FROM billing_paymentattempt WHERE customer_id = %(id)s",

@@ -60,7 +60,7 @@ def combined(slug: str, *parts: Any) -> Any:
 def test_collection_effectiveness_as_published() -> None:
     money = [(100_000, None), (1_000_000, None), (120_000, None), (100_000, None)]
     assert combined("cei", *money) == D("0.98")
-    guru = combined("cei", (6200, None), (3630, None), (6340, None), (3590, None))
+    guru = combined("cei_quarter", (6200, None), (10_890, None), (6340, None), (3590, None))
     assert round(guru * 100, 2) == D("55.93")
     assert combined("cei", (0, None), (0, None), (0, None), (0, None)) is None
 

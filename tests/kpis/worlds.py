@@ -54,7 +54,7 @@ OWNED = {"line": True, "rec": False, "plan": True, "phone": True}
 #: What a euro is worth in pounds, from days on.
 RATES = [(date(2025, 6, 1), "0.85"), (date(2026, 2, 10), "0.8765"), (date(2026, 4, 30), "0.84")]
 #: What a customer of a hand-written book may leave out.
-UNSAID: dict[str, Any] = {"postcode": "", "loose": [], "ledger": [], "charges": [], "calls": []}
+UNSAID: dict[str, Any] = {"postcode": "", "tags": [], "loose": [], "ledger": [], "charges": [], "calls": []}
 PRICE_CHANGE = date(2026, 3, 1)
 KINDS = ["recurring", "usage", "one_off", "credit"]
 
@@ -83,6 +83,7 @@ def account(draw: Any, index: int) -> dict[str, Any]:
         "client_type": draw(st.sampled_from(["client", "reseller"])),
         "segment": draw(st.sampled_from(["", "smb"])),
         "postcode": draw(st.sampled_from(["", "LS1 4AB", "sw1a 2aa"])),
+        "tags": draw(st.lists(st.sampled_from(["gold", "old"]), max_size=2, unique=True)),
         "campaign": draw(st.sampled_from(["", "radio"])),
         "currency": draw(st.sampled_from(["GBP", "EUR"])),
         "status": draw(st.sampled_from(["active", "suspended", "prospect"])),
@@ -225,6 +226,7 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
                 "client_type",
                 "segment",
                 "postcode",
+                "tags",
                 "campaign",
                 "currency",
                 "status",
@@ -315,8 +317,10 @@ def term_of(feature: tuple[Any, ...]) -> date | None:
 
 
 def reason_of(day: date, status: str) -> str:
-    """Return why a customer left: the price on even days, unsaid on others."""
-    return "price" if status == "ceased" and day.day % 2 == 0 else ""
+    """Return why a customer left: the price on even days, non-payment on every third of the others, else unsaid."""
+    if status != "ceased":
+        return ""
+    return "price" if day.day % 2 == 0 else "non_payment" if day.day % 3 == 0 else ""
 
 
 def reversed_on(day: date, wait: int | None) -> date | None:
