@@ -232,16 +232,23 @@ class ReportFilters(forms.Form):
 
     def words(self) -> list[tuple[str, str]]:
         """Return the filters in force as (label, value) people read; the interval comes first."""
-        found = [(self.when_label, f"{self.interval} ({self.cleaned_data['zone']})")]
+        return [(label, value) for _, label, value in self.told()]
+
+    def may_go(self, name: str) -> str:
+        """Return the field's name if leaving it out changes the query, "" for what holds anyway."""
+        usual = self.defaults().get(name, [])
+        return name if name and self.data.getlist(name) != usual else ""  # type: ignore[attr-defined]
+
+    def told(self) -> list[tuple[str, str, str]]:
+        """Return the filters in force as (field, label, value); the interval comes first, its field is ""."""
+        found = [("", self.when_label, f"{self.interval} ({self.cleaned_data['zone']})")]
         if self.compared_with is not None:
-            found.append(("Compared with", str(self.compared_with)))
+            found.append(("compare", "Compared with", str(self.compared_with)))
         for name, field in self.fields.items():
             value = self.cleaned_data.get(name)
-            if name in INTERVAL or value is None or value is False or value in ("", []):
+            if name in (*INTERVAL, "compare") or value is None or value is False or value in ("", []):
                 continue
-            if name == "compare":
-                continue
-            found.append((str(field.label or name), _in_words(field, value)))
+            found.append((name, str(field.label or name), _in_words(field, value)))
         return found
 
 

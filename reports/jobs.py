@@ -4,6 +4,7 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 
 from reports.mailing import claim, letter, post, settle
 from reports.models import MailDelivery, Run
@@ -50,8 +51,9 @@ def make_file(
     with task.scope():
         made = _run(run)
         export(Showing(made, tuple(names) if names is not None else None, sort, outside), kind)
+        view = urlencode({"col": names or [], "sort": [sort] if sort else []}, doseq=True)
         address = reverse("run-export", args=[run, kind])
-        return {"url": f"{address}?sort={sort}" if sort else address}
+        return {"url": f"{address}?{view}" if view else address}
 
 
 @job("reports.mail")

@@ -92,6 +92,34 @@ class Export(TenantModel):
         return self.artifact.name
 
 
+class SavedQuery(TenantModel):
+    """A query of a report under a name: its owner's, or shared with the colleagues who may run the report.
+
+    `params` are the query's, `view` how its result is shown (columns, order, chart). `dealer_id` keeps the narrowing of
+    its owner: a dealer sees its own only.
+    """
+
+    report = models.CharField(max_length=60)
+    name = models.CharField(max_length=80)
+    params = models.JSONField(default=dict)
+    view = models.JSONField(default=dict)
+    owner = Link(User, on_delete=models.CASCADE, related_name="+")
+    is_shared = models.BooleanField(default=False)
+    dealer_id = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    dealer_path = "dealer_id"
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["reseller", "owner", "report", "name"], name="saved_query_name")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class ShareLink(TenantModel):
     """A way for outsiders to open one run until a day; only the hash of its token is kept."""
 

@@ -33,7 +33,8 @@ FORMATS = ("csv", "xlsx", "xls", "json")
 class Showing:
     """What is displayed of a run: which columns in which order; every file of it shows the same.
 
-    `names` None means every column the holder may see; `outside` leaves out who ran it and links into the house.
+    `names` None means every column the holder may see that is not hidden at first; `outside` leaves out who ran it and
+    links into the house.
     """
 
     run: Run
@@ -47,8 +48,10 @@ class Showing:
         found = unpack_all(self.run.columns)
         if not self.outside:
             found = visible(found, current().capabilities)
-        if self.names is not None:
-            found = [c for c in found if c.name in self.names]
+        if self.names is None:
+            found = [c for c in found if not c.hidden]
+        else:
+            found = [replace(c, hidden=False) for c in found if c.name in self.names]
         return [replace(c, url="") for c in found] if self.outside else found
 
     @cached_property
@@ -99,7 +102,7 @@ class Showing:
         held = OUTSIDER if self.outside else current().capabilities
         return [
             (label, value)
-            for label, value, needs in self.run.filters
+            for label, value, needs, *_ in self.run.filters
             if not needs or Capability(needs) in held
         ]
 

@@ -102,14 +102,13 @@ def _begin(report: Report, f: ReportFilters, *, now: datetime, user: User | None
         raise NotAllowed(f"You may not run the report “{report.name}”.")
     forget_expired(now)
     period = f.interval
-    needs = {str(f.fields[name].label): need for name, need in f.needs.items() if name in f.fields}
     return Run.objects.create(
         reseller_id=scope.reseller_id,
         report=report.slug,
         version=report.version,
         title=f"{report.name}: {period}"[:120],
         params=f.params(),
-        filters=[(label, value, needs.get(label, "")) for label, value in f.words()],
+        filters=[(label, value, f.needs.get(name, ""), f.may_go(name)) for name, label, value in f.told()],
         zone=f.cleaned_data["zone"],
         period_start=period.start,
         period_end=period.end,

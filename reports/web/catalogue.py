@@ -8,6 +8,8 @@ from reports.models import Run, ShareLink
 from reports.registry import REPORTS
 from reports.report import Report
 from reports.run import allowed
+from reports.saved import readable
+from reports.web.query import person
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Date, DateTime, Int, Text
 from resellerkpi.ui.panels import EmptyState, Panel, TablePanel
@@ -25,6 +27,15 @@ LINKS = [
     Text(name="label", label="For"),
     Date(name="expires_at", label="Expires"),
 ]
+QUERIES = [
+    Text(name="name", label="Saved query"),
+    Text(name="report_name", label="Report"),
+    Text(name="whose", label="Whose"),
+    DateTime(name="last", label="Last used", sortable=False),
+    Text(name="change", label="Change", url="query-change"),
+    Text(name="delete", label="Delete", url="query-delete"),
+]
+OWN, NOT_OWN = {"change": "Change", "delete": "Delete"}, {"change": "", "delete": ""}
 NO_RUNS = EmptyState("Nobody has run a report yet. Choose one above; its result is kept here for 30 days.")
 
 
@@ -45,6 +56,9 @@ class Catalogue(Page):
         panels: list[Panel] = [
             TablePanel("Latest results", RUNS, self._runs(), row_url="run-result", empty=NO_RUNS)
         ]
+        queries = self._queries()
+        if queries:
+            panels.insert(0, TablePanel("Saved queries", QUERIES, queries, row_url="query-open"))
         links = self._links()
         if links:
             panels.append(TablePanel("Links that are open to outsiders", LINKS, links, row_url="run-share"))
@@ -56,6 +70,21 @@ class Catalogue(Page):
         fields = ("pk", "title", "as_of", "by_name", "row_count", "kept_until")
         return [
             row | {"made_at": row["as_of"].astimezone(self.reseller.zone)} for row in late.values(*fields)
+        ]
+
+    def _queries(self) -> list[dict[str, Any]]:
+        user, zone = person(self.request), self.reseller.zone
+        own = user.pk if user else None
+        return [
+            {
+                "pk": kept.pk,
+                "name": kept.name,
+                "report_name": REPORTS.get(kept.report).name,
+                "whose": "Yours" if kept.owner_id == own else str(kept.owner),
+                "last": kept.used_at.astimezone(zone) if kept.used_at else None,
+                **(OWN | {"change_id": kept.pk, "delete_id": kept.pk} if kept.owner_id == own else NOT_OWN),
+            }
+            for kept in readable(own)[:50]
         ]
 
     def _links(self) -> list[dict[str, Any]]:

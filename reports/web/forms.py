@@ -10,6 +10,7 @@ from reports.mailing import BadAddresses, addresses
 from reports.sharing import DEFAULT_DAYS, MOST_DAYS
 from resellerkpi.core.columns import Column
 
+FILES = [("csv", "CSV"), ("xlsx", "Spreadsheet (XLSX)"), ("xls", "Old spreadsheet (XLS)")]
 WHY_HIDDEN = " (hidden by default)"
 
 
@@ -39,7 +40,7 @@ class MailForm(forms.Form):
     formats = forms.MultipleChoiceField(
         label="Files",
         required=False,
-        choices=[("csv", "CSV"), ("xlsx", "Spreadsheet (XLSX)")],
+        choices=FILES,
         initial=["xlsx"],
         widget=forms.CheckboxSelectMultiple,
     )

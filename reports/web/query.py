@@ -16,9 +16,11 @@ from reports.registry import REPORTS
 from reports.render import FORMATS
 from reports.report import Report
 from reports.run import allowed, start
+from reports.saved import readable, split
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import visible
 from resellerkpi.core.models import User
+from resellerkpi.core.scope import Scope
 from resellerkpi.ui.job_page import job_redirect
 from resellerkpi.ui.views import Page
 
@@ -39,40 +41,59 @@ class Query(Page):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the form, or run a good query when the address names an output."""
-        self.report = self.find(kwargs["slug"])
+        self.report = find_report(kwargs["slug"], self.scope)
         self.title, self.purpose = self.report.name, self.report.purpose
         self.back = ("Reports", reverse("report-list"))
-        params = given(request.GET)
-        form = self.report.Filters(params, reseller=self.reseller, now=timezone.now())
+        query, view = split(given(request.GET))
+        form = self.report.Filters(query, reseller=self.reseller, now=timezone.now())
         output = request.GET.get("output", "")
         if output in OUTPUTS and form.is_valid():
-            made = start(self.report, params, now=form.now, user=person(request))
-            return follow(made, output)
-        return self.render(self.form_context(form, asked=bool(output)), status=422 if output else 200)
+            made = start(self.report, query, now=form.now, user=person(request))
+            return self.follow(made, output, view)
+        context = self.form_context(form, asked=bool(output)) | {"view": view, "output": output}
+        return self.render(context, status=422 if output else 200)
 
-    def find(self, slug: str) -> Report:
-        """Return the report; 404 for none, 403 for one that shows what the role may not see."""
-        if slug not in REPORTS:
-            raise Http404
-        report = REPORTS.get(slug)
-        if not allowed(report, self.scope):
-            raise PermissionDenied
-        return report
+    def follow(self, made: Run, output: str, view: Mapping[str, Sequence[str]]) -> HttpResponse:
+        """Go on to the result as its address shows it, its file, its mail, or the job that makes it."""
+        if not made.is_ready and made.job is not None:
+            return job_redirect(made.job)
+        to = self.request.GET.get("send_to", "")
+        if to and self.scope.can(Capability.SHARE):
+            mail = urlencode({"to": to, "formats": output})
+            return redirect(f"{reverse('run-mail', args=[made.pk])}?{mail}")
+        shown = f"?{urlencode(view, doseq=True)}" if view else ""
+        if output in FORMATS:
+            return redirect(reverse("run-export", args=[made.pk, output]) + shown)
+        return redirect(reverse("run-result", args=[made.pk]) + shown)
 
     def form_context(self, form: ReportFilters, *, asked: bool) -> dict[str, Any]:
         """Return the form in its parts (interval, filters, groups and comparison), and what each column means."""
         interval = [form[name] for name in form.fields if name in INTERVAL]
         shape = [form[name] for name in form.fields if name in OPTIONS]
         rest = [form[name] for name in form.fields if name not in (*INTERVAL, *OPTIONS)]
+        user = person(self.request)
         return {
             "form": form,
             "asked": asked,
+            "saved": readable(user.pk if user else None).filter(report=self.report.slug),
+            "may_share": self.scope.can(Capability.SHARE),
+            "send_to": self.request.GET.get("send_to", ""),
             "interval": interval,
             "shape": shape,
             "rest": rest,
             "outputs": OUTPUTS,
             "columns": [c for c in visible(self.report.columns, self.scope.capabilities) if c.help],
         }
+
+
+def find_report(slug: str, scope: Scope) -> Report:
+    """Return the report; 404 for none, 403 for one that shows what the role may not see."""
+    if slug not in REPORTS:
+        raise Http404
+    report = REPORTS.get(slug)
+    if not allowed(report, scope):
+        raise PermissionDenied
+    return report
 
 
 def person(request: HttpRequest) -> User | None:
@@ -82,18 +103,9 @@ def person(request: HttpRequest) -> User | None:
 
 def given(query: QueryDict) -> dict[str, list[str]]:
     """Return an address's parameters without what is not the query's own."""
-    return {name: query.getlist(name) for name in query if name != "output"}
+    return {name: query.getlist(name) for name in query if name not in ("output", "send_to")}
 
 
 def address(slug: str, params: Mapping[str, Sequence[str]], **more: str) -> str:
     """Return the address of a query."""
     return f"{reverse('report', args=[slug])}?{urlencode({**params, **more}, doseq=True)}"
-
-
-def follow(made: Run, output: str) -> HttpResponse:
-    """Go on to the result, its file, or the job that makes it."""
-    if not made.is_ready and made.job is not None:
-        return job_redirect(made.job)
-    if output in FORMATS:
-        return redirect("run-export", pk=made.pk, kind=output)
-    return redirect("run-result", pk=made.pk)

@@ -1,30 +1,35 @@
 """The result of a run: its table, chart, tie-outs, files and mail; all read from the frozen rows."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 
 from reports import mailing
 from reports.charting import chosen, dimensions, draw, drawable, measures
 from reports.models import MailDelivery, Run
+from reports.packing import unpack_all
 from reports.registry import REPORTS
 from reports.render import FORMATS, Showing, existing, export, filename
 from reports.run import MOST_AT_ONCE, allowed
+from reports.saved import split
 from reports.sharing import offered
-from reports.web.forms import MailForm
-from reports.web.query import address
+from reports.web.forms import FILES, MailForm
+from reports.web.query import address, given
 from reports.web.table import PAGE_SIZES, frozen_table
 from resellerkpi.core.access import Capability
 from resellerkpi.core.artifacts import path_of
 from resellerkpi.core.audit import record
-from resellerkpi.core.columns import DateTime, Text
+from resellerkpi.core.columns import DateTime, Text, visible
 from resellerkpi.core.jobs import enqueue
 from resellerkpi.core.models import Artifact
+from resellerkpi.core.scope import current
 from resellerkpi.core.sheets import MEDIA
 from resellerkpi.ui.htmx import is_partial, varies
 from resellerkpi.ui.job_page import job_redirect
@@ -64,7 +69,7 @@ class Result(Page):
             raise Http404
         self.title, self.purpose = run.title, REPORTS.get(run.report).purpose
         self.back = ("Reports", reverse("report-list"))
-        showing = Showing(run, sort=request.GET.get("sort", ""))
+        showing = showing_of(run, request.GET)
         context = {"table": frozen_table(showing, request.GET), "sizes": PAGE_SIZES, "run": run}
         if is_partial(request, "list"):
             return varies(self.render(context, template="reports/_rows.html"))
@@ -72,23 +77,74 @@ class Result(Page):
 
     def whole(self, showing: Showing) -> dict[str, Any]:
         """Return what stands around the table."""
-        run, report = showing.run, REPORTS.get(showing.run.report)
-        preset = chosen(self.request.GET, report.charts, showing.columns)
+        run = showing.run
+        _, view = split(given(self.request.GET))
+        query = run.params | view
         return {
-            "filters": showing.filters,
+            "chips": chips(showing, view),
+            "warnings": [text for _, text, warns in run.notes if warns],
             "facts": Facts("About this result", showing.about, wide=True),
-            "query_url": address(run.report, run.params),
-            "again_url": address(run.report, run.params, output="web"),
-            "formats": [(kind, reverse("run-export", args=[run.pk, kind])) for kind in FORMATS],
+            "query_url": address(run.report, query),
+            "again_url": address(run.report, query, output="web"),
+            "save_url": f"{reverse('report-save', args=[run.report])}?{urlencode(query, doseq=True)}",
+            "formats": [(kind, export_url(showing, kind)) for kind in FORMATS],
             "may_share": self.scope.can(Capability.SHARE),
-            "presets": [p for p in report.charts if drawable(p, showing.columns)],
+            "definitions": [c for c in showing.columns if c.help],
+            "deliveries": deliveries(run),
+            "all_columns": visible(unpack_all(run.columns), self.scope.capabilities),
+            "shown": {c.name for c in showing.columns},
+            "kept_by_columns": kept(self.request.GET, "col", "page"),
+            "kept_by_chart": kept(self.request.GET, "chart", "type", "x", "y", "series", "page"),
+            **self.drawn(Showing(run)),
+        }
+
+    def drawn(self, showing: Showing) -> dict[str, Any]:
+        """Return the chart of the address, and what else can be drawn."""
+        charts = REPORTS.get(showing.run.report).charts
+        preset = chosen(self.request.GET, charts, showing.columns)
+        return {
+            "presets": [p for p in charts if drawable(p, showing.columns)],
             "chart": chart_panel(showing, preset) if preset else None,
             "blank": preset.chart if preset and preset.slug == "blank" else None,
             "dimensions": dimensions(showing.columns),
             "measures": measures(showing.columns),
-            "definitions": [c for c in showing.columns if c.help],
-            "deliveries": deliveries(run),
         }
+
+
+def kept(query: QueryDict, *without: str) -> list[tuple[str, str]]:
+    """Return an address's parameters that a form of the page must carry along."""
+    return [(name, value) for name, values in query.lists() if name not in without for value in values]
+
+
+def showing_of(run: Run, query: QueryDict) -> Showing:
+    """Return what an address shows of a run: the columns it names (the first always), in its order."""
+    wanted = set(query.getlist("col"))
+    columns = visible(unpack_all(run.columns), current().capabilities)
+    named = [c.name for n, c in enumerate(columns) if n == 0 or c.name in wanted]
+    usual = [c.name for c in columns if not c.hidden]
+    names = tuple(named) if len(named) > 1 and named != usual else None
+    return Showing(run, names, query.get("sort", ""))
+
+
+def export_url(showing: Showing, kind: str) -> str:
+    """Return where a file of what is displayed is found."""
+    view = {"col": showing.names or (), "sort": [showing.sort] if showing.sorted_by else ()}
+    query = urlencode(view, doseq=True)
+    address_ = reverse("run-export", args=[showing.run.pk, kind])
+    return f"{address_}?{query}" if query else address_
+
+
+def chips(showing: Showing, view: Mapping[str, Sequence[str]]) -> list[tuple[str, str, str]]:
+    """Return the filters in force as (label, words, address of the query without it; "" for the interval)."""
+    run, allowed_labels = showing.run, dict(showing.filters)
+    found = []
+    for label, words, _, *name in run.filters:
+        if label not in allowed_labels:
+            continue
+        rest = {k: v for k, v in run.params.items() if k not in name}
+        gone = address(run.report, {**rest, **view}, output="web") if name and name[0] in run.params else ""
+        found.append((label, words, gone))
+    return found
 
 
 def chart_panel(showing: Showing, preset: Any) -> ChartPanel:
@@ -124,9 +180,10 @@ class ExportFile(Page):
         run, kind = find_run(self, kwargs["pk"]), kwargs["kind"]
         if kind not in FORMATS or not run.is_ready:
             raise Http404
-        showing = Showing(run, sort=request.GET.get("sort", ""))
+        showing = showing_of(run, request.GET)
         if existing(showing, kind) is None and run.row_count > MOST_AT_ONCE:
-            params = {"run": str(run.pk), "kind": kind, "sort": showing.sort if showing.sorted_by else ""}
+            sort, names = showing.sort if showing.sorted_by else "", showing.names
+            params = {"run": str(run.pk), "kind": kind, "sort": sort, "names": list(names) if names else None}
             back = reverse("run-result", args=[run.pk])
             return job_redirect(
                 enqueue("reports.export", params, title=f"{kind.upper()}: {run.title}", back_url=back)
@@ -159,7 +216,11 @@ class MailPage(FormPage):
         self.cancel_url = reverse("run-result", args=[self.run.pk])
         self.back = (self.run.title, self.cancel_url)
         self.purpose = "Everybody gets a mail of their own with the first rows, the totals and the files."
-        return {"offered": offered(self.run)}
+        asked = self.request.GET
+        initial: dict[str, Any] = {"to": asked["to"]} if asked.get("to") else {}
+        if asked.get("formats") in dict(FILES):
+            initial["formats"] = [asked["formats"]]
+        return {"offered": offered(self.run), "initial": initial}
 
     def save(self, form: MailForm) -> HttpResponse:
         """Hand the sending to a job."""

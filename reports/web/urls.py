@@ -6,6 +6,7 @@ from reports.web.catalogue import Catalogue
 from reports.web.outside import SharedView
 from reports.web.query import Query
 from reports.web.result import ExportFile, MailPage, Result
+from reports.web.saved import ChangeQuery, DeleteQuery, OpenQuery, SaveQuery
 from reports.web.sharing import RevokeLink, RotateLink, SharePage
 
 urlpatterns: list[URLPattern] = [
@@ -16,6 +17,10 @@ urlpatterns: list[URLPattern] = [
     path("reports/runs/<uuid:pk>/share/", SharePage.as_view(), name="run-share"),
     path("reports/links/<int:pk>/revoke/", RevokeLink.as_view(), name="link-revoke"),
     path("reports/links/<int:pk>/rotate/", RotateLink.as_view(), name="link-rotate"),
+    path("reports/queries/<int:pk>/", OpenQuery.as_view(), name="query-open"),
+    path("reports/queries/<int:pk>/change/", ChangeQuery.as_view(), name="query-change"),
+    path("reports/queries/<int:pk>/delete/", DeleteQuery.as_view(), name="query-delete"),
+    path("reports/<slug:slug>/save/", SaveQuery.as_view(), name="report-save"),
     path("reports/<slug:slug>/", Query.as_view(), name="report"),
     path("view", SharedView.as_view(), name="shared-view"),
 ]
