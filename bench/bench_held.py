@@ -39,8 +39,8 @@ WITH run AS (
     INSERT INTO billing_invoice (reseller_id, customer_id, run_id, number, is_opening, state, invoice_date, due_date,
         period_start, period_end, currency, net, vat, gross, cost, usage_before, usage_batch, is_disputed)
     SELECT %(r)s, customer.id, run.id, %(month)s::date || customer.code, false, 'issued', %(next)s::date,
-        %(next)s::date, %(month)s::date, %(next)s::date, 'GBP', 20, 4, 24, 5, %(next)s::date::timestamptz,
-        run.usage_batch, false
+        %(next)s::date, %(month)s::date, %(next)s::date, 'GBP', 20, 4, 24, 5,
+        %(next)s::date::timestamp AT TIME ZONE %(zone)s, run.usage_batch, false
     FROM billing_customer customer, run WHERE customer.reseller_id = %(r)s
     RETURNING id, customer_id
 ), line AS (
@@ -72,7 +72,15 @@ def hold(book: Book, calls: int) -> None:
     for month, after in zip(past, [*past[1:], MONTH], strict=True):
         add_calls(book, calls, month)
         with enter(book.scope), connection.cursor() as cursor:
-            cursor.execute(BILLED, {"r": book.reseller.pk, "month": month, "next": after})
+            cursor.execute(
+                BILLED,
+                {
+                    "r": book.reseller.pk,
+                    "month": month,
+                    "next": after,
+                    "zone": book.reseller.time_zone,
+                },
+            )
 
 
 def month_of_work(book: Book, path: Path) -> tuple[float, float]:

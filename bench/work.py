@@ -31,7 +31,7 @@ COPY_TABLE = """
 DROP TABLE IF EXISTS bench_call;
 CREATE TABLE bench_call (LIKE billing_call INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (id, started_at))
     PARTITION BY RANGE (started_at);
-CREATE UNIQUE INDEX bench_call_once ON bench_call (reseller_id, dedupe_key, started_at);
+CREATE UNIQUE INDEX bench_call_once ON bench_call (reseller_id, started_at, dedupe_key);
 CREATE INDEX bench_call_customer ON bench_call (reseller_id, customer_id, started_at);
 CREATE TABLE bench_call_month PARTITION OF bench_call FOR VALUES FROM ('2026-09-01') TO ('2026-12-01');
 """

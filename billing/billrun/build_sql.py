@@ -25,10 +25,11 @@ SELECT customer.id AS customer_id, customer.code, customer.currency, customer.va
         AND NOT coalesce(billed.usage_before > %(billed_before)s, false) AS regular,
     billed.customer_id IS NOT NULL AS billed
 FROM billing_customer customer
-LEFT JOIN (
-    SELECT customer_id, max(usage_before) AS usage_before FROM billing_invoice
-    WHERE reseller_id = %(reseller)s AND usage_before IS NOT NULL GROUP BY customer_id
-) billed ON billed.customer_id = customer.id
+LEFT JOIN LATERAL (
+    SELECT invoice.customer_id, invoice.usage_before FROM billing_invoice invoice
+    WHERE invoice.reseller_id = %(reseller)s AND invoice.customer_id = customer.id AND invoice.usage_before IS NOT NULL
+    ORDER BY invoice.usage_before DESC LIMIT 1
+) billed ON true
 WHERE customer.reseller_id = %(reseller)s AND customer.billing_cycle = %(cycle)s AND NOT customer.is_test
     AND (%(customer)s::bigint IS NULL OR customer.id = %(customer)s)
 """
@@ -68,15 +69,38 @@ _SHARED = """
 BROAD = f"{_SUMS} {_RATED} AND call.customer_id <> ALL (%(others)s::bigint[]) {_SHARED} {_GROUPS}"
 NARROW = f"{_SUMS} {_RATED} AND call.customer_id = ANY (%(customers)s::bigint[]) {_SHARED} {_GROUPS}"
 
-#: The unbilled calls of customers that each have a watermark of their own.
-EACH = (
-    f"WITH billed AS ({BILLED.replace('%s', '%(reseller)s')}) {_SUMS} {JOIN_BILLED} {_RATED}"
-    """
-    AND call.customer_id = ANY (%(customers)s::bigint[])
-    AND (billed.customer_id IS NULL OR call.batch_id > billed.usage_batch OR call.started_at >= billed.usage_before)
-    AND call.started_at < greatest(%(before)s, billed.usage_before)
-    """ + _GROUPS
+#: The unbilled calls of customers that each have a watermark of their own. `since` keeps their billed past from being
+#: read: nothing before it is unbilled unless money waits in a currency that no bill of theirs was made in.
+_ASKED = """
+WITH billed AS (
+    SELECT marks.* FROM (@billed) marks WHERE marks.customer_id = ANY (%(customers)s::bigint[])
+), waiting AS (
+    SELECT DISTINCT skipped.customer_id FROM billing_notproduced skipped
+    JOIN billing_customer customer ON customer.id = skipped.customer_id
+    LEFT JOIN billed ON billed.customer_id = skipped.customer_id
+        AND billed.currency = coalesce(nullif(skipped.currency, ''), customer.currency)
+    WHERE skipped.reseller_id = %(reseller)s AND skipped.customer_id = ANY (%(customers)s::bigint[])
+        AND (skipped.reason <> 'empty' OR skipped.currency <> '') AND billed.customer_id IS NULL
+), mark AS (
+    SELECT customer_id, min(usage_before) AS usage_before, min(usage_batch) AS usage_batch FROM billed GROUP BY 1
+), late AS (
+    SELECT mark.usage_batch, min(coalesce(batch.first_call_at, timestamptz '1970-01-01 00:00+00')) AS first_call_at
+    FROM (SELECT DISTINCT usage_batch FROM mark) mark
+    JOIN billing_ratingbatch batch ON batch.reseller_id = %(reseller)s AND batch.id > mark.usage_batch
+    GROUP BY mark.usage_batch
+), asked AS (
+    SELECT customer_id, CASE WHEN mark.customer_id IS NULL OR waiting.customer_id IS NOT NULL
+        THEN timestamptz '1970-01-01 00:00+00' ELSE least(mark.usage_before, late.first_call_at) END AS since
+    FROM unnest(%(customers)s::bigint[]) customer_id
+    LEFT JOIN mark USING (customer_id) LEFT JOIN waiting USING (customer_id)
+    LEFT JOIN late ON late.usage_batch = mark.usage_batch
 )
+""".replace("@billed", BILLED.replace("%s", "%(reseller)s"))
+EACH = f"""{_ASKED} {_SUMS}
+JOIN asked ON asked.customer_id = call.customer_id AND call.started_at >= asked.since {JOIN_BILLED} {_RATED}
+    AND (billed.customer_id IS NULL OR call.batch_id > billed.usage_batch OR call.started_at >= billed.usage_before)
+    AND call.started_at < greatest(%(before)s, billed.usage_before) {_GROUPS}
+"""
 
 USAGE_TABLE = "CREATE TEMP TABLE run_usage ON COMMIT DROP AS "
 MORE_USAGE = "INSERT INTO run_usage "
@@ -167,10 +191,12 @@ WITH made AS (
         greatest(%(batch)s, billed.usage_batch), false
     FROM run_total total
     JOIN run_account account USING (customer_id)
-    LEFT JOIN (
-        SELECT customer_id, currency, max(usage_before) AS usage_before, max(usage_batch) AS usage_batch
-        FROM billing_invoice WHERE reseller_id = %(reseller)s AND usage_before IS NOT NULL GROUP BY 1, 2
-    ) billed ON billed.customer_id = total.customer_id AND billed.currency = total.currency
+    LEFT JOIN LATERAL (
+        SELECT invoice.usage_before, invoice.usage_batch FROM billing_invoice invoice
+        WHERE invoice.reseller_id = %(reseller)s AND invoice.customer_id = total.customer_id
+            AND invoice.currency = total.currency AND invoice.usage_before IS NOT NULL
+        ORDER BY invoice.usage_before DESC, invoice.usage_batch DESC LIMIT 1
+    ) billed ON true
     WHERE total.reason IS NULL
     ORDER BY account.code, total.currency
     RETURNING id, customer_id, currency

@@ -18,6 +18,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from django.db.models import F, Q
+from django.db.models.functions import Left
+from django.db.models.lookups import Exact
 
 from billing.charging.book import FIELDS, FeatureRow, Terms, list_prices, origins_of, own_prices
 from billing.charging.prorate import Method, Part, Service, fraction, part_amount, periods
@@ -126,7 +128,7 @@ class Made(NamedTuple):
 
 def _charged(mine: dict[str, int]) -> dict[int, list[Made]]:
     """Return the early-termination charges there are, by feature."""
-    made = Charge.objects.filter(source_key__startswith=KEY, **mine).exclude(feature=None)
+    made = Charge.objects.filter(Exact(Left("source_key", len(KEY)), KEY), **mine).exclude(feature=None)
     charged: dict[int, list[Made]] = defaultdict(list)
     columns = ("feature_id", "pk", "amount", "bill_date", "invoice_line_id")
     for feature_id, pk, amount, on, line in made.values_list(*columns):

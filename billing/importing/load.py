@@ -82,7 +82,7 @@ _INSERT = (
     f"INSERT INTO billing_call (reseller_id, carrier_id, file_id, batch_id, {', '.join(STAGED)})"  # noqa: S608 - our names
     f" SELECT %s, %s, %s, %s, {', '.join(map(_value, STAGED))} FROM {STAGE}"
 )
-_UNLESS_THERE = " ON CONFLICT (reseller_id, dedupe_key, started_at) DO NOTHING"
+_UNLESS_THERE = " ON CONFLICT (reseller_id, started_at, dedupe_key) DO NOTHING"
 _SOME_THERE = """
 SELECT EXISTS (SELECT FROM unnest(%s::bigint[], %s::bigint[]) AS row (dedupe_key, started_at) JOIN billing_call call
     ON call.reseller_id = %s AND call.dedupe_key = row.dedupe_key AND call.started_at = to_timestamp(row.started_at))

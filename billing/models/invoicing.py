@@ -4,6 +4,8 @@ from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Left
+from django.db.models.lookups import Exact
 
 from billing.models.parties import Customer
 from billing.models.services import Feature, Number
@@ -149,6 +151,11 @@ class Invoice(TenantModel):
         indexes = [
             models.Index(fields=["reseller", "invoice_date"], name="invoice_date_index"),
             models.Index(fields=["reseller", "customer", "invoice_date"], name="invoice_customer"),
+            models.Index(
+                fields=["reseller", "customer", "usage_before"],
+                condition=Q(usage_before__isnull=False),
+                name="invoice_billed_until",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -253,6 +260,17 @@ class Charge(TenantModel):
             models.Index(fields=["reseller", "customer", "bill_date"], name="charge_customer_bill"),
             models.Index(fields=["reseller", "bill_date"], name="charge_bill_date"),
             models.Index(fields=["reseller", "invoice_line"], name="charge_line"),
+            models.Index(
+                fields=["reseller", "feature"],
+                include=["customer", "service_start", "service_end", "kind", "is_activation"],
+                condition=Q(feature__isnull=False) & Q(Exact(Left("source_key", 8), "feature:")),
+                name="charge_of_feature",
+            ),
+            models.Index(
+                fields=["reseller", "feature"],
+                condition=Q(Exact(Left("source_key", 12), "termination:")),
+                name="charge_of_termination",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -187,6 +187,32 @@ def test_why_there_is_no_invoice(house: Reseller, ann: Customer) -> None:
     }
 
 
+def test_money_that_waited_in_one_currency_is_billed_though_another_was(house: Reseller) -> None:
+    small = make_customer(house, "SMALL", minimum_invoice=D(5))
+    rate_batch(
+        house,
+        a_call(small, "2026-01-05 10:00", "1"),
+        a_call(small, "2026-01-05 11:00", "3", currency="EUR"),
+    )
+    assert reasons(run_to(house, "2026-01")) == {"SMALL": "minimum"}
+    rate_batch(house, a_call(small, "2026-02-05 10:00", "20"))
+    run = run_to(house, "2026-02")
+    assert lines_of(run) == [("usage", "Calls", 2, D("21.00"))]
+
+
+def test_a_customer_let_off_hold_is_billed_from_where_the_bills_stopped(
+    house: Reseller, ann: Customer
+) -> None:
+    rate_batch(house, a_call(ann, "2026-01-05 10:00", "1"))
+    run_to(house, "2026-01")
+    Customer.objects.update(on_hold=True)
+    rate_batch(house, a_call(ann, "2026-02-05 10:00", "10"))
+    assert reasons(run_to(house, "2026-02")) == {"ANN": "hold"}
+    Customer.objects.update(on_hold=False)
+    rate_batch(house, a_call(ann, "2026-01-07 10:00", "100"), a_call(ann, "2026-03-05 10:00", "1000"))
+    assert lines_of(run_to(house, "2026-03")) == [("usage", "Calls", 3, D("1110.00"))]
+
+
 def test_features_sites_and_numbers_make_lines(house: Reseller, ann: Customer) -> None:
     kind = FeatureType.objects.create(reseller=house, code="LINE", name="Line rental")
     number = Number.objects.create(reseller=house, number="+441612345678")
