@@ -7,30 +7,30 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 WAIT = 0.5
+END = object()
 
 
 def ahead(items: Iterator[T], *, depth: int = 1) -> Iterator[T]:
-    """Yield what `items` yields, made up to `depth` items ahead; its error comes at its place, and it ends with us."""
-    waiting: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=depth)
-    stop = threading.Event()
+    """Yield what `items` yields, made up to `depth` items ahead; its error comes at its place, and it ends with us.
 
-    def offer(kind: str, value: Any) -> bool:
-        while not stop.is_set():
-            try:
-                waiting.put((kind, value), timeout=WAIT)
-            except queue.Full:
-                continue
-            return True
-        return False
+    An item is begun only when there is room for it, so that no more than `depth` of them wait or are being made.
+    """
+    waiting: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+    room = threading.Semaphore(depth)
+    stop = threading.Event()
 
     def make() -> None:
         try:
-            for item in items:
-                if not offer("item", item):
-                    return
-            offer("end", None)
+            while not stop.is_set():
+                if not room.acquire(timeout=WAIT):
+                    continue
+                item = next(items, END)
+                if item is END:
+                    break
+                waiting.put(("item", item))
+            waiting.put(("end", None))
         except BaseException as error:
-            offer("error", error)
+            waiting.put(("error", error))
 
     worker = threading.Thread(target=make, daemon=True)
     worker.start()
@@ -41,6 +41,7 @@ def ahead(items: Iterator[T], *, depth: int = 1) -> Iterator[T]:
                 return
             if kind == "error":
                 raise value
+            room.release()
             yield value
     finally:
         stop.set()
