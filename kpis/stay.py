@@ -9,7 +9,7 @@ from django.db import connection
 from billing.models import Customer
 from kpis.models import StayAnswer
 from resellerkpi.core import audit
-from resellerkpi.core.mail import send
+from resellerkpi.core.mail import NotSent, send
 from resellerkpi.core.scope import Scope, current
 
 DAYS = 30
@@ -63,7 +63,7 @@ def mail(asked: StayAnswer, *, url: str) -> None:
             context={**context, "subject": f"One question from {reseller.name}"},
             from_name=reseller.name,
         )
-    except OSError as failed:
+    except NotSent as failed:
         raise CannotAsk("The mail could not be sent; try again later.") from failed
 
 

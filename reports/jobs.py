@@ -1,17 +1,23 @@
 """Handlers of the reports' background work."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
-from reports.mailing import claim, letter, post, settle
-from reports.models import MailDelivery, Run
+from reports.delivery import deliver
+from reports.letters import Why
+from reports.mailing import letters, outcomes
+from reports.models import Run
 from reports.registry import REPORTS
 from reports.render import Showing, export
 from reports.run import BadQuery, NotAllowed, allowed, finish, forget_expired
+from reports.schedules import claim_due
+from reports.turns import take, tell_of_lost
 from resellerkpi.core.jobs import JobRefused, Task, job
+from resellerkpi.core.models import Job, User
 from resellerkpi.core.scope import current
 
 
@@ -61,19 +67,40 @@ def send_mails(
     task: Task, *, run: str, request: str, formats: list[str], names: list[str], note: str
 ) -> dict[str, Any]:
     """Send a run to everybody of a request who has not got it; a second run of the job sends nothing twice."""
-    with task.scope():
+    now = timezone.now()
+    with task.scope() as scope:
+        asker = User.objects.filter(pk=scope.user_id or 0).first()
         made = _run(run)
-        message = letter(made, formats=formats, names=names, note=note)
-        asked = MailDelivery.objects.filter(request=request).order_by("pk")
-        people = list(asked.values_list("recipient", flat=True))
-    failed = 0
-    for done, address in enumerate(people, 1):
-        with task.scope():
-            taken = claim(request, address)
-        if taken:
-            error = post(address, message)
-            failed += bool(error)
-            with task.scope():
-                settle(request, address, error=error, now=timezone.now())
-        task.progress(done, len(people), f"{done} of {len(people)} mails")
-    return {"url": reverse("run-result", args=[run]), "sent": len(people) - failed, "failed": failed}
+        waiting = list(
+            letters(
+                made, request=request, names=names, formats=formats, note=note, why=sent_by(asker), now=now
+            )
+        )
+    deliver(task, task.stored_scope, request=request, waiting=waiting)
+    with task.scope():
+        ended = outcomes(request)
+    return {"url": reverse("run-result", args=[run]), **ended}
+
+
+def sent_by(person: User | None) -> Why:
+    """Say who sent a run by hand."""
+    name = str(person) if person else ""
+    words = f"{name} sent you this report." if name else "This report was sent by hand."
+    return Why(words, by_name=name, by_email=person.email if person else "")
+
+
+@job("reports.schedules", cron="*/5 * * * *")
+def start_due(task: Task) -> dict[str, Any]:
+    """Make a turn of each schedule that is due; the rows of this job itself are kept a day."""
+    now = timezone.now()
+    tell_of_lost(task)
+    with task.scope():
+        turns = claim_due(now=now)
+        Job.objects.filter(kind="reports.schedules", created_at__lt=now - timedelta(days=1)).delete()
+    return {"turns": len(turns)}
+
+
+@job("reports.scheduled")
+def run_scheduled(task: Task, *, turn: int) -> dict[str, Any]:
+    """Run one turn of a schedule; a turn that ended is left alone."""
+    return take(task, turn_id=turn, now=timezone.now())

@@ -1,30 +1,31 @@
 """Sending a frozen run by mail: one mail per person, logged, never twice for the same request."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.urls import reverse
 
+from reports.letters import Message, Why, write
 from reports.models import MailDelivery, Run
-from reports.render import Showing, export, filename, total_in_words
+from reports.packing import unpack_all
 from reports.run import NotAllowed
-from resellerkpi.core.access import Capability
-from resellerkpi.core.artifacts import path_of
+from resellerkpi.core.access import Capability, capabilities
 from resellerkpi.core.audit import record
+from resellerkpi.core.columns import visible
 from resellerkpi.core.jobs import enqueue
-from resellerkpi.core.mail import Attachment, send
-from resellerkpi.core.models import Job
+from resellerkpi.core.mail import NoServer, NotSent, Refused, post
+from resellerkpi.core.models import Job, Membership
 from resellerkpi.core.scope import current
-from resellerkpi.core.sheets import MEDIA
 
 MOST_PEOPLE = 50
-MOST_BYTES = 10 * 1024 * 1024
-ROWS_IN_MAIL = 10
+State = MailDelivery.State
+ENDINGS = {NoServer: State.FAILED, Refused: State.REFUSED}
+NOTHING_TO_SEE = "This colleague's role may see none of the columns."
+CUT_OFF = "The worker stopped while it sent this: it may or may not have arrived."
 
 
 class BadAddresses(ValueError):
@@ -51,23 +52,12 @@ def ask(
     scope = current()
     if not scope.can(Capability.SHARE):
         raise NotAllowed("You may not send reports by mail.")
-    request = uuid.uuid4()
-    MailDelivery.objects.bulk_create(
-        MailDelivery(
-            reseller_id=run.reseller_id,
-            run=run,
-            request=request,
-            recipient=address,
-            formats=", ".join(formats),
-            asked_by_id=scope.user_id,
-            asked_at=now,
-        )
-        for address in to
-    )
+    request = str(uuid.uuid4())
+    write_down(run, request=request, to=to, formats=formats, now=now)
     record("Report mailed", run.title, to=", ".join(to), formats=", ".join(formats))
     params = {
         "run": str(run.pk),
-        "request": str(request),
+        "request": request,
         "formats": list(formats),
         "names": list(names),
         "note": note,
@@ -77,56 +67,117 @@ def ask(
     )
 
 
+def write_down(run: Run, *, request: str, to: Sequence[str], formats: Sequence[str], now: datetime) -> None:
+    """Write down who is to get a run on a request; those written down before stay as they are."""
+    MailDelivery.objects.bulk_create(
+        (
+            MailDelivery(
+                reseller_id=run.reseller_id,
+                run=run,
+                request=request,
+                recipient=address,
+                formats=", ".join(formats),
+                asked_by_id=current().user_id,
+                asked_at=now,
+            )
+            for address in to
+        ),
+        ignore_conflicts=True,
+    )
+
+
+def try_again(request: str, *, now: datetime) -> None:
+    """Let those who got nothing for want of a server have another try; what was cut off while it went out is not."""
+    deliveries = MailDelivery.objects.filter(request=request)
+    deliveries.filter(state=State.SENDING).update(state=State.UNSURE, error=CUT_OFF)
+    deliveries.filter(state=State.FAILED).update(state=State.PENDING, error="", asked_at=now)
+
+
+def letters(
+    run: Run,
+    *,
+    request: str,
+    names: Sequence[str],
+    formats: Sequence[str],
+    note: str,
+    why: Why,
+    now: datetime,
+) -> Iterator[tuple[str, Message]]:
+    """Yield each address that waits with what it is to get: the columns chosen, less what a colleague's role hides."""
+    waiting = MailDelivery.objects.filter(request=request, state=State.PENDING).order_by("pk")
+    addresses = list(waiting.values_list("recipient", flat=True))
+    roles = colleagues(addresses)
+    written: dict[tuple[tuple[str, ...], bool], Message] = {}
+    for address in addresses:
+        known = roles.get(address)
+        shown = names if known is None else _open_to(run, names, known)
+        if not shown:
+            waiting.filter(recipient=address).update(state=State.REFUSED, error=NOTHING_TO_SEE)
+            continue
+        key = (tuple(shown), known is not None)
+        if key not in written:
+            written[key] = write(
+                run,
+                request=request,
+                names=shown,
+                formats=formats,
+                note=note,
+                why=why,
+                colleague=key[1],
+                now=now,
+            )
+        waiting.filter(recipient=address).update(letter=written[key].letter)
+        yield address, written[key]
+
+
+def colleagues(addresses: Sequence[str]) -> dict[str, str]:
+    """Return the roles of those addresses that belong to people of the scope's reseller."""
+    found = Membership.objects.filter(reseller_id=current().reseller_id, user__is_active=True)
+    pairs = found.filter(user__email__in=addresses).values_list("user__email", "role")
+    return {email.lower(): role for email, role in pairs}
+
+
+def _open_to(run: Run, names: Sequence[str], role: str) -> list[str]:
+    may = {c.name for c in visible(unpack_all(run.columns), capabilities(role))}
+    return [name for name in names if name in may]
+
+
 def claim(request: str, address: str) -> bool:
     """Take a waiting delivery; False when it was taken before."""
-    waiting = MailDelivery.objects.filter(
-        request=request, recipient=address, state=MailDelivery.State.PENDING
-    )
-    return bool(waiting.update(state=MailDelivery.State.SENDING))
+    waiting = MailDelivery.objects.filter(request=request, recipient=address, state=State.PENDING)
+    return bool(waiting.update(state=State.SENDING))
 
 
-def settle(request: str, address: str, *, error: str, now: datetime) -> None:
+def settle(request: str, address: str, *, failed: NotSent | None, now: datetime) -> None:
     """Write down how a delivery ended."""
-    state = MailDelivery.State.FAILED if error else MailDelivery.State.SENT
-    MailDelivery.objects.filter(request=request, recipient=address).update(
-        state=state, error=error[:300], sent_at=None if error else now
-    )
+    state = State.SENT if failed is None else ENDINGS.get(type(failed), State.UNSURE)
+    delivery = MailDelivery.objects.get(request=request, recipient=address)
+    delivery.state, delivery.error = state, str(failed or "")[:300]
+    delivery.sent_at = None if failed else now
+    delivery.attempts += 1
+    delivery.save(update_fields=["state", "error", "sent_at", "attempts"])
 
 
-def letter(run: Run, *, formats: Sequence[str], names: Sequence[str], note: str) -> dict[str, Any]:
-    """Return what `mail.send` needs but the address: subject, body's context and files small enough to attach."""
-    showing = Showing(run, tuple(names), outside=True)
-    files: list[Attachment] = []
-    for kind in formats:
-        artifact = export(showing, kind)
-        files.append((filename(run, kind), path_of(artifact), MEDIA[kind]))
-    too_large = sum(path.stat().st_size for _, path, _ in files) > MOST_BYTES
-    first = list(showing.rows(stop=ROWS_IN_MAIL))
-    context = {
-        "run": run,
-        "reseller": run.reseller,
-        "note": note,
-        "about": showing.about,
-        "heads": showing.columns,
-        "table": [[(c, c.display(row)) for c in showing.columns] for row in first],
-        "more": run.row_count - len(first),
-        "totals": [total_in_words(showing.columns, total) for total in showing.totals],
-        "files": [] if too_large else [name for name, _, _ in files],
-        "too_large": too_large,
-        "url": settings.PUBLIC_URL.rstrip("/") + reverse("run-result", args=[run.pk]),
-    }
-    return {
-        "subject": f"{run.reseller.name}: {run.title}",
-        "context": context,
-        "attachments": [] if too_large else files,
-        "from_name": run.reseller.from_name or run.reseller.name,
-    }
-
-
-def post(address: str, message: dict[str, Any]) -> str:
-    """Send one mail and return "" or what went wrong."""
+def hand_over(address: str, message: Message) -> NotSent | None:
+    """Send one mail and return None, or what went wrong."""
     try:
-        send("report", to=[address], **message)
-    except OSError as failed:
-        return f"The mail server did not take it ({type(failed).__name__})."
-    return ""
+        post(
+            to=[address],
+            subject=message.subject,
+            text=message.text,
+            html=message.html,
+            attachments=message.attachments,
+            pictures=message.pictures,
+            from_name=message.from_name,
+            reply_to=message.reply_to,
+            headers={"Auto-Submitted": "auto-generated"},
+        )
+    except NotSent as failed:
+        return failed
+    return None
+
+
+def outcomes(request: str) -> dict[str, Any]:
+    """Return how many of a request's mails ended in each state."""
+    states = list(MailDelivery.objects.filter(request=request).values_list("state", flat=True))
+    return {state.value: states.count(state) for state in State if state in states}

@@ -211,7 +211,11 @@ def forget_expired(now: datetime, *, most: int = 20) -> int:
     """Delete runs of the scope that are kept no longer, with their files and dead links; return how many."""
     old = list(Run.objects.filter(kept_until__lt=now).order_by("kept_until")[:most])
     for made in old:
-        artifacts = [made.artifact_id, *made.exports.values_list("artifact_id", flat=True)]
+        artifacts = [
+            made.artifact_id,
+            *made.exports.values_list("artifact_id", flat=True),
+            *made.letters.values_list("picture_id", flat=True),
+        ]
         made.delete()
         for artifact in Artifact.objects.filter(pk__in=[a for a in artifacts if a]):
             path = path_of(artifact)

@@ -6,8 +6,10 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import connection
+from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from reports.models import Run, ShareLink, ShareView
@@ -30,7 +32,12 @@ class BadLink(ValueError):
 
 def offered(run: Run) -> list[tuple[Column, bool]]:
     """Return the columns the scope's holder may share, each with whether outsiders get it by default."""
-    mine = [c for c in visible(unpack_all(run.columns), current().capabilities) if not c.hidden]
+    return offered_of(unpack_all(run.columns))
+
+
+def offered_of(columns: Sequence[Column]) -> list[tuple[Column, bool]]:
+    """Return those of some columns that the scope's holder may share, each with whether outsiders get it by default."""
+    mine = [c for c in visible(columns, current().capabilities) if not c.hidden]
     default = {c.name for c in visible(mine, OUTSIDER)}
     return [(column, column.name in default) for column in mine]
 
@@ -100,6 +107,11 @@ def revoke(link: ShareLink, *, now: datetime) -> None:
         link.revoked_at = now
         link.save(update_fields=["revoked_at"])
         record("Report link revoked", link.run.title, link=link.pk)
+
+
+def address_of(token: str) -> str:
+    """Return the whole address a token opens."""
+    return f"{settings.PUBLIC_URL.rstrip('/')}{reverse('shared-view')}?id={token}"
 
 
 def hash_of(token: str) -> str:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count, Max
 from django.http import Http404, HttpRequest, HttpResponse
@@ -53,7 +52,7 @@ class SharePage(FormPage):
     def save(self, form: ShareForm) -> HttpResponse:
         """Make the link and show its address, which nobody can read again."""
         _, token = sharing.mint(self.run, now=timezone.now(), **form.cleaned_data)
-        self.new_url = address_of(token)
+        self.new_url = sharing.address_of(token)
         return self.show(ShareForm(**self.form_kwargs()))
 
     def get_context(self) -> dict[str, Any]:
@@ -64,11 +63,6 @@ class SharePage(FormPage):
             "links": links_of(self.run),
             "openings": TablePanel("Openings", OPENINGS, openings_of(self.run), empty=NEVER),
         }
-
-
-def address_of(token: str) -> str:
-    """Return the whole address a token opens."""
-    return f"{settings.PUBLIC_URL.rstrip('/')}{reverse('shared-view')}?id={token}"
 
 
 def links_of(run: Any) -> list[dict[str, Any]]:
@@ -129,7 +123,7 @@ class RotateLink(SharePage):
         self.kwargs = {"pk": link.run_id}
         form = ShareForm(**self.form_kwargs())
         try:
-            self.new_url = address_of(sharing.rotate(link, now=timezone.now()))
+            self.new_url = sharing.address_of(sharing.rotate(link, now=timezone.now()))
         except sharing.BadLink as dead:
             messages.error(request, str(dead))
         return self.show(form)

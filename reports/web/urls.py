@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, path
 
+from reports.web import links, outbox, schedule_acts, schedules
 from reports.web.catalogue import Catalogue
 from reports.web.outside import SharedView
 from reports.web.query import Query
@@ -21,6 +22,10 @@ urlpatterns: list[URLPattern] = [
     path("reports/queries/<int:pk>/change/", ChangeQuery.as_view(), name="query-change"),
     path("reports/queries/<int:pk>/delete/", DeleteQuery.as_view(), name="query-delete"),
     path("reports/<slug:slug>/save/", SaveQuery.as_view(), name="report-save"),
+    *links.urlpatterns,
+    *outbox.urlpatterns,
+    *schedules.urlpatterns,
+    *schedule_acts.urlpatterns,
     path("reports/<slug:slug>/", Query.as_view(), name="report"),
     path("view", SharedView.as_view(), name="shared-view"),
 ]

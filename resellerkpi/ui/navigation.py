@@ -107,7 +107,16 @@ SECTIONS: tuple[Section, ...] = (
             Entry("Aged debt", "aged-debt", _C.VIEW_MONEY),
         ),
     ),
-    Section("Reports", "reports", (Entry("All reports", "report-list", _C.RUN_REPORTS),)),
+    Section(
+        "Reports",
+        "reports",
+        (
+            Entry("All reports", "report-list", _C.RUN_REPORTS),
+            Entry("Schedules", "schedule-list", _C.SHARE),
+            Entry("Shared links", "link-list", _C.SHARE),
+            Entry("Outbox", "outbox", _C.SHARE),
+        ),
+    ),
     Section("Review", "review", (Entry("This month", "review", _C.VIEW_KPIS),)),
 )
 

@@ -1,5 +1,6 @@
 """The parts that grow are declared once and whole: KPIs, reports, formats, lists, jobs."""
 
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from billing.importing.uploads import keep
 from billing.models.freshness import fingerprint
 from kpis.kpi import KPIS
 from reports.mailing import ask
+from reports.models import ScheduleTurn
 from reports.registry import REPORTS
 from resellerkpi.core.jobs import HANDLERS, TIMETABLE, enqueue
 from resellerkpi.core.models import Job, TenantModel
@@ -55,6 +57,13 @@ def mailing(worked: Worked) -> dict[str, Any]:
     return dict(asked.params)
 
 
+def a_turn(worked: Worked) -> dict[str, Any]:
+    """Return the parameters of a turn that waits for its worker."""
+    own = {"reseller": worked.house.reseller}
+    turn = ScheduleTurn.objects.create(**own, schedule=worked.schedule, due_at=NOW, request=uuid.uuid4())
+    return {"turn": turn.pk}
+
+
 #: kind -> its parameters in the worked house.
 JOBS: dict[str, Parameters] = {
     "book.import": dealers,
@@ -72,6 +81,8 @@ JOBS: dict[str, Parameters] = {
     "reports.run": lambda w: {"run": str(w.report.pk)},
     "reports.export": lambda w: {"run": str(w.report.pk), "kind": "xlsx"},
     "reports.mail": mailing,
+    "reports.schedules": lambda w: {},
+    "reports.scheduled": a_turn,
     "usage.remove": lambda w: {"file_id": w.file.pk},
     "usage.room": lambda w: {},
     "house.sweep": lambda w: {},

@@ -1,7 +1,8 @@
 """The named world after a month's work: calls loaded, bills sent, money received, a report run and shared."""
 
+import uuid
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -40,7 +41,7 @@ from billing.receivables.payments import PaymentRow, record_payments
 from billing.results import keep_result
 from kpis.models import Campaign
 from kpis.stay import write_down
-from reports.models import Run, ShareLink
+from reports.models import Letter, MailDelivery, Run, Schedule, ShareLink
 from reports.registry import REPORTS
 from reports.run import run as run_report
 from reports.sharing import mint
@@ -48,7 +49,7 @@ from resellerkpi.core.keys import mint as make_key
 from resellerkpi.core.models import ApiKey, Job
 from resellerkpi.core.periods import parse_month
 from resellerkpi.core.scope import enter
-from tests.world import CANARY, House, World, make_world
+from tests.world import CANARY, House, World, code_of, make_world
 
 NOW = datetime(2026, 9, 3, 9, 0, tzinfo=UTC)
 MAPPING = {
@@ -96,6 +97,8 @@ class Worked:
     payment: Payment
     report: Run
     link: ShareLink
+    schedule: Schedule
+    mail: MailDelivery
     token: str
     key: ApiKey
     job: Job
@@ -208,6 +211,8 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             report=report,
             link=link,
             token=token,
+            schedule=scheduled(report, mark),
+            mail=mailed(report, mark),
             key=make_key(f"{mark} key", sees=[], now=timezone.now())[0],
             job=Job.objects.create(
                 reseller=house.reseller, kind="house.sweep", title=f"{mark} job", state="done"
@@ -217,6 +222,29 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             deck=_deck(house, mark),
             campaign=_campaign(house, mark),
         )
+
+
+def scheduled(report: Run, mark: str) -> Schedule:
+    """Return a schedule that nobody owns any more: far from due."""
+    return Schedule.objects.create(
+        reseller=report.reseller, name=f"{mark} invoices", report="invoices", params={"period": ["last_month"]},
+        frequency="monthly", time="07:00", zone="Europe/London", recipients=[f"boss@{code_of(mark)}.example"],
+        columns=["number", "gross"], role="owner", created_at=NOW, next_run_at=NOW + timedelta(days=3_650),
+    )  # fmt: skip
+
+
+def mailed(report: Run, mark: str) -> MailDelivery:
+    """Return a mail with a report as it was sent."""
+    request = uuid.uuid4()
+    letter = Letter.objects.create(
+        reseller=report.reseller, run=report, request=request, columns=["number"], subject=f"{mark} invoices",
+        sender=mark, text=f"{mark} in words", html=f"<p>{mark} in full</p>", written_at=NOW,
+        files=[{"name": f"{mark}.csv", "kind": "csv", "size": 2_000, "rows": 3, "sha256": "0" * 64}],
+    )  # fmt: skip
+    return MailDelivery.objects.create(
+        reseller=report.reseller, run=report, request=request, recipient=f"boss@{code_of(mark)}.example",
+        letter=letter, state="sent", asked_at=NOW, sent_at=NOW,
+    )  # fmt: skip
 
 
 def _campaign(house: House, mark: str) -> str:

@@ -1,4 +1,4 @@
-"""Frozen runs of reports, the files made of them, links to them, and who got or opened them."""
+"""Frozen runs of reports, the files made of them, links to them, and who opened those."""
 
 import uuid
 
@@ -148,7 +148,7 @@ class ShareLink(TenantModel):
 
 
 class ShareView(TenantModel):
-    """One opening of a link: when, what was taken, from which network, by a user or a stranger."""
+    """One opening of a link, or a wrong password: when, what was taken, from which network, by a user or a stranger."""
 
     class What(models.TextChoices):
         """What was opened."""
@@ -156,6 +156,7 @@ class ShareView(TenantModel):
         PAGE = "page", "Page"
         CSV = "csv", "CSV file"
         XLSX = "xlsx", "XLSX file"
+        MISS = "miss", "Wrong password"
 
     link = Link(ShareLink, on_delete=models.CASCADE, related_name="views")
     at = models.DateTimeField()
@@ -171,37 +172,3 @@ class ShareView(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.get_what_display()} opened at {self.at:%Y-%m-%d %H:%M}"
-
-
-class MailDelivery(TenantModel):
-    """One mail with a run to one person, and whether it went out; never sent twice for the same request."""
-
-    class State(models.TextChoices):
-        """How far the mail got."""
-
-        PENDING = "pending", "Waiting"
-        SENDING = "sending", "Being sent"
-        SENT = "sent", "Sent"
-        FAILED = "failed", "Not sent"
-
-    run = Link(Run, on_delete=models.CASCADE, related_name="deliveries")
-    request = models.UUIDField()
-    recipient = models.EmailField()
-    formats = models.CharField(max_length=20, blank=True)
-    state = models.CharField(max_length=7, choices=State.choices, default=State.PENDING)
-    error = models.CharField(max_length=300, blank=True)
-    asked_by = Link(User, null=True, on_delete=models.SET_NULL, related_name="+")
-    asked_at = models.DateTimeField()
-    sent_at = models.DateTimeField(null=True)
-
-    dealer_path = "run__dealer_id"
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["reseller", "run", "request", "recipient"], name="report_mail_once"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.recipient}: {self.get_state_display()}"

@@ -1,0 +1,16 @@
+"""Models of the reports: runs and links, mails, schedules."""
+
+from reports.models.mails import Letter, MailDelivery
+from reports.models.runs import Export, Run, ShareLink, ShareView
+from reports.models.schedules import Schedule, ScheduleTurn
+
+__all__ = [
+    "Export",
+    "Letter",
+    "MailDelivery",
+    "Run",
+    "Schedule",
+    "ScheduleTurn",
+    "ShareLink",
+    "ShareView",
+]
