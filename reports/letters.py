@@ -16,7 +16,7 @@ from reports.render import Showing, export, filename
 from reports.run import scratch
 from reports.sharing import DEFAULT_DAYS, address_of, mint
 from resellerkpi.core.artifacts import path_of, store
-from resellerkpi.core.columns import Column, Percent
+from resellerkpi.core.columns import Column
 from resellerkpi.core.mail import Attachment, Picture, rendered
 from resellerkpi.core.models import Artifact
 from resellerkpi.core.sheets import MEDIA
@@ -170,14 +170,14 @@ def _context(draft: _Draft, *, note: str, why: Why, colleague: bool) -> dict[str
 def table_columns(columns: Sequence[Column]) -> list[Column]:
     """Return the columns that fit a mail: the first that name the row, then the first figures that are totalled."""
     words = [c for c in columns if c.align == "left" and not c.hidden][:LEADING]
-    figures = [c for c in columns if (c.total or isinstance(c, Percent)) and not c.hidden][:FIGURES]
+    figures = [c for c in columns if (c.total or c.parts) and not c.hidden][:FIGURES]
     chosen = {c.name for c in (*words, *figures)}
     return [c for c in columns if c.name in chosen] or list(columns)[: LEADING + FIGURES]
 
 
 def _total(columns: Sequence[Column], total: Mapping[str, Any]) -> dict[str, Any]:
     currency = next((str(v) for v in total.values() if isinstance(v, str)), "")
-    summed = [c for c in columns if c.total or (isinstance(c, Percent) and c.parts)]
+    summed = [c for c in columns if c.total or c.parts]
     return {
         "currency": currency,
         "rows": total["rows"],

@@ -8,21 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal as D
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.urls import reverse
 
 from reports.filters import FREE, Params
+from reports.layout import columns_of_query
 from reports.models import Run, Schedule, ScheduleTurn
 from reports.registry import REPORTS
 from reports.rights import RightsLost, narrowed, rights_of
-from reports.run import NotAllowed, allowed, query
+from reports.run import BadQuery, NotAllowed, allowed, query
 from reports.timing import Rule
 from resellerkpi.core.access import Capability
 from resellerkpi.core.audit import record
-from resellerkpi.core.columns import day
+from resellerkpi.core.columns import Column, day
 from resellerkpi.core.jobs import enqueue
 from resellerkpi.core.models import Job
 from resellerkpi.core.scope import Scope, current
@@ -216,6 +216,15 @@ def scope_of(schedule: Schedule) -> Scope:
     return scope
 
 
+def columns_of(schedule: Schedule, *, now: datetime) -> list[Column]:
+    """Return the columns that a schedule's query has for the scope's holder; none of a query that is bad by now."""
+    report = REPORTS.get(schedule.report)
+    try:
+        return columns_of_query(report, query(report, schedule.params, now=now), current().capabilities)
+    except BadQuery:
+        return []
+
+
 def params_of(turn: ScheduleTurn, *, now: datetime) -> dict[str, list[str]]:
     """Return the query of a turn with its relative interval resolved on the due day in the schedule's zone."""
     schedule = turn.schedule
@@ -299,6 +308,6 @@ def address_of(schedule: Schedule) -> str:
     return settings.PUBLIC_URL.rstrip("/") + reverse("schedule", args=[schedule.pk])
 
 
-def totals_offered(columns: Sequence[Any]) -> Mapping[str, str]:
+def totals_offered(columns: Sequence[Column]) -> Mapping[str, str]:
     """Return the columns whose totals a condition can look at, by name."""
     return {c.name: c.title for c in columns if c.total}

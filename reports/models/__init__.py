@@ -1,7 +1,7 @@
 """Models of the reports: runs and links, mails, schedules."""
 
 from reports.models.mails import Letter, MailDelivery
-from reports.models.runs import Export, Run, ShareLink, ShareView
+from reports.models.runs import Export, Run, SavedQuery, ShareLink, ShareView
 from reports.models.schedules import Schedule, ScheduleTurn
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Letter",
     "MailDelivery",
     "Run",
+    "SavedQuery",
     "Schedule",
     "ScheduleTurn",
     "ShareLink",

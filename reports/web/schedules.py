@@ -18,7 +18,7 @@ from reports.web.query import address
 from reports.web.result import find_run
 from reports.web.schedule_form import ScheduleForm, initial_of
 from resellerkpi.core.access import Capability
-from resellerkpi.core.columns import Choice, DateTime, Flag, Int, Text, visible
+from resellerkpi.core.columns import Choice, DateTime, Flag, Int, Text
 from resellerkpi.ui.filters import OneOf, ScopedFilterSet, SearchFilter
 from resellerkpi.ui.panels import Action, EmptyState, Facts, Panel, TablePanel
 from resellerkpi.ui.templatetags.ui import moment, money
@@ -164,7 +164,7 @@ class SchedulePage(DetailPage):
         """Return the names of the columns sent that the reader may see."""
         if self.object.report not in REPORTS:
             return []
-        columns = visible(REPORTS.get(self.object.report).columns, self.scope.capabilities)
+        columns = schedules.columns_of(self.object, now=timezone.now())
         return [c.title for c in columns if c.name in self.object.columns]
 
     def turn(self, turn: ScheduleTurn) -> dict[str, Any]:
@@ -286,7 +286,7 @@ class EditSchedule(FormPage):
         report = REPORTS.get(schedule.report)
         return {
             "report": report,
-            "offered": sharing.offered_of(report.columns),
+            "offered": sharing.offered_of(schedules.columns_of(schedule, now=timezone.now())),
             "initial": initial_of(schedule),
         }
 

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("core", "0003_api_keys"),
-        ("reports", "0002_protection"),
+        ("reports", "0004_saved_queries"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
