@@ -41,7 +41,8 @@ Figures = dict[Cell, Figure]
 class Asked:
     """Whose figures, for which closes, out of stored facts or computed; a dealer's or customer's own when named.
 
-    `customers` narrows to changed ones. A `grain` other than month is computed: each day closes its bucket so far.
+    `customers` narrows to changed ones; of the names in `was` what was set aside is read. A `grain` other than month is
+    computed: each day closes its bucket so far.
     """
 
     reseller_id: int
@@ -51,6 +52,7 @@ class Asked:
     customer_id: int | None = None
     customers: tuple[int, ...] | None = None
     from_store: bool = False
+    was: frozenset[str] = frozenset()
     grain: str = "month"
 
     @classmethod
@@ -58,9 +60,13 @@ class Asked:
         """Ask for months: each at its last day, the open one at today."""
         return cls(reseller_id, tuple(close_of(m, today) for m in months if m <= today), **more)
 
+    def window(self, wanted: int | str) -> int:
+        """Return how many months before the one looked at a window reaches; a name is a setting of so many months."""
+        return int(getattr(self.options, wanted)) - 1 if isinstance(wanted, str) else wanted
+
     def closes(self, wanted: int | str) -> list[date]:
         """Return the days facts are needed at: those asked and, for a window, the closes of the months before."""
-        window = int(getattr(self.options, wanted)) - 1 if isinstance(wanted, str) else wanted
+        window = self.window(wanted)
         if not window or not self.days:
             return list(self.days)
         early = add_months(min(self.days).replace(day=1), -min(window, ALWAYS))
@@ -95,7 +101,7 @@ class Asked:
         if "status" in splits and source.of_customers and "customerfact" not in names:
             names.append("customerfact")
         if self.from_store:
-            parts = [written(DAYS), *stored(names, narrow=self.customers is not None)]
+            parts = [written(DAYS), *stored(names, narrow=self.customers is not None, was=self.was)]
         else:
             parts = [preamble(grain=self.grain), *computed(names, grain=self.grain)]
         return " ".join(["WITH", ", ".join(parts)])

@@ -102,7 +102,7 @@ def _spread(kpis: Sequence[Kpi], asked: Asked, dimensions: Iterable[str]) -> dic
 def _ranked(
     part: Part, measures: Sequence[Measure], splits: Sequence[str], asked: Asked
 ) -> list[tuple[Any, ...]]:
-    """Run one query: the rows are summed once by item and all dimensions, those sums ranked within each alone."""
+    """Run one query: the rows are summed once by item, the amounts counted by each dimension alone, and ranked."""
     source, dims = part.source, [f"d{i}" for i in range(len(splits))]
     columns = [source.column(split) if split else repr("") for split in splits]
     finest = [
@@ -112,27 +112,17 @@ def _ranked(
         *asked.rows(source, [split for split in splits if split]),
         f"GROUP BY {', '.join(str(i) for i in (1, 2, 3, *range(5, 5 + len(dims))))})",
     ]
-    by = "GROUP BY month, currency, {}, item HAVING sum(x) <> 0"
-    alone = " UNION ALL ".join(
-        " ".join(
-            [
-                "SELECT month, currency,",
-                f"{at} AS at, {d} AS key, item, sum(x) AS x",
-                "FROM item_sums",
-                by.format(d),
-            ]
-        )
-        for at, d in enumerate(dims)
-    )
+    again = any(split in source.own for split in splits)
+    alone = " UNION ALL ".join(_amounts(at, d, again=again) for at, d in enumerate(dims))
     within = "PARTITION BY at, month, currency, key"
     parts = ", ".join(f"{m.top}, {m.bottom}" for m in measures)
     statement = [
         asked.tables(source, splits),
         ",",
         *finest,
-        f"SELECT month, currency, at, key, count(*), {parts} FROM",
-        f"(SELECT *, row_number() OVER ({within} ORDER BY x DESC, item) AS place, count(*) OVER ({within}) AS n",
-        f"FROM ({alone}) a) s GROUP BY at, month, currency, key",
+        f"SELECT month, currency, at, key, sum(c), {parts} FROM",
+        f"(SELECT *, sum(c) OVER ({within} ORDER BY x DESC ROWS UNBOUNDED PRECEDING) AS upto, sum(c) OVER ({within})",
+        f"AS n FROM ({alone}) a) s GROUP BY at, month, currency, key",
     ]
     with connection.cursor() as cursor:
         cursor.execute(" ".join(statement), asked.parameters(source.window))
@@ -140,27 +130,15 @@ def _ranked(
         return rows
 
 
-def items(kpis: Sequence[Kpi], asked: Asked) -> dict[tuple[str, str], set[tuple[Any, ...]]]:
-    """Return what KPIs' sums are made of, per source and value: month, currency, item, sum and every dimension."""
-    wanted: dict[tuple[str, str], tuple[Source, set[str]]] = {}
-    for kpi in kpis:
-        for part in kpi.parts():
-            _, splits = wanted.setdefault((part.source.name, part.value), (part.source, set()))
-            splits |= {d for d in kpi.by if part.source.column(d)}
-    found = {}
-    for (name, value), (source, splits) in wanted.items():
-        known = sorted(splits)
-        statement = [
-            asked.tables(source, known),
-            f"SELECT r.month, {source.currency or repr('')}::text, {source.item}, sum({value})",
-            *[f", ({source.column(split)})::text" for split in known],
-            *asked.rows(source, known),
-            f"GROUP BY {', '.join(str(i) for i in (1, 2, 3, *range(5, 5 + len(known))))}",
-        ]
-        with connection.cursor() as cursor:
-            cursor.execute(" ".join(statement), asked.parameters(source.window))
-            found[name, value] = set(cursor.fetchall())
-    return found
+def _amounts(at: int, dimension: str, *, again: bool) -> str:
+    """Return how many items have each amount, by one dimension; `again` where an item stands under several keys."""
+    of, by = "item_sums", f"GROUP BY month, currency, {dimension}"
+    if again:
+        of = " ".join(
+            ["(SELECT month, currency,", dimension, ", sum(x) AS x FROM item_sums", by, ", item) once"]
+        )
+    counted = f"{at} AS at, {dimension} AS key, x, count(*)::int AS c FROM"
+    return " ".join(["SELECT month, currency,", counted, of, "WHERE x <> 0", by, ", x"])
 
 
 def _assemble(

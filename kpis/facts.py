@@ -1,17 +1,18 @@
 """Facts: rebuilt for stored month ends by INSERT ... SELECT, computed by the same SQL for any other day."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 from django.db import connection
 
-from kpis.facts_sql import ACCOUNT_COLUMNS, COLUMNS, FACTS, preamble, written
+from kpis.facts_sql import ACCOUNT_COLUMNS, COLUMNS, FACTS, KEYS, preamble, written
 from kpis.options import Options
 from resellerkpi.core.periods import add_months
 
 OF_RESELLER = "reseller_id = %(reseller)s"
 OF_MONTHS = "reseller_id = %(reseller)s AND month = ANY(%(months)s::date[])"
+IN_MONTHS = "month = ANY(%(months)s::date[])"
 OF_CUSTOMERS = "customer_id = ANY(%(customers)s::bigint[])"
 
 
@@ -86,19 +87,96 @@ def _insert(table: str, *, narrow: bool) -> str:
     )
 
 
-def stored(tables: Iterable[str], *, narrow: bool = False) -> list[str]:
-    """Return the common table expressions that read accounts and stored facts of the months asked for."""
+def _whose(reseller_id: int, days: Sequence[date], customers: Sequence[int]) -> dict[str, Any]:
+    return {
+        "reseller": reseller_id,
+        "months": [d.replace(day=1) for d in days],
+        "customers": list(customers),
+    }
+
+
+def set_aside(reseller_id: int, days: Sequence[date], customers: Sequence[int], names: Iterable[str]) -> None:
+    """Copy what is stored of customers, so that it can still be read when it has been made anew: see `was`.
+
+    Names are those of facts, and `account` for the keys.
+    """
+    given = _whose(reseller_id, days, customers)
+    with connection.cursor() as cursor:
+        for name in names:
+            copy = ["CREATE TEMP TABLE", f"was_{name}", "ON COMMIT DROP AS", _held(name)]
+            cursor.execute(" ".join([*copy, "AND", OF_CUSTOMERS]), given)
+
+
+def moved(
+    reseller_id: int, days: Sequence[date], customers: Sequence[int], names: Iterable[str]
+) -> dict[tuple[str, date | None], frozenset[str]]:
+    """Return which columns of what was set aside are different now, per month; all of them where a row came or went."""
+    given = _whose(reseller_id, days, customers)
+    found: dict[tuple[str, date | None], frozenset[str]] = {}
+    with connection.cursor() as cursor:
+        for name in names:
+            columns = _columns(name).split(", ")
+            keys = KEYS[name].split(", ")
+            month = "coalesce(o.month, n.month)" if "month" in keys else "NULL::date"
+            came = f"{ROW_CAME} THEN ARRAY[{', '.join(repr(c) for c in ('*', *columns))}]"
+            steps = ", ".join(f"CASE WHEN o.{c} IS DISTINCT FROM n.{c} THEN '{c}' END" for c in columns)
+            select = [
+                f"SELECT {month}, CASE WHEN {came} ELSE ARRAY[{steps}] END AS step FROM",
+                f"was_{name}",
+                "o",
+            ]
+            joined = ["FULL JOIN (", _held(name), "AND", OF_CUSTOMERS, ") n ON"]
+            on = " AND ".join(f"o.{key} = n.{key}" for key in keys)
+            steps_of = [
+                "SELECT s.at, array_agg(DISTINCT c.name) FROM (",
+                *select,
+                *joined,
+                on,
+                ") s (at, step)",
+            ]
+            of_each = "CROSS JOIN LATERAL unnest(s.step) c (name) WHERE c.name IS NOT NULL GROUP BY 1"
+            cursor.execute(" ".join([*steps_of, of_each]), given)
+            found |= {(name, at): frozenset(moved) for at, moved in cursor.fetchall()}
+    return found
+
+
+ROW_CAME = "o.customer_id IS NULL OR n.customer_id IS NULL"
+
+
+def drop_aside(names: Iterable[str]) -> None:
+    """Forget what was set aside."""
+    with connection.cursor() as cursor:
+        for name in names:
+            cursor.execute(f"DROP TABLE was_{name}")
+
+
+def _columns(name: str) -> str:
+    return COLUMNS.get(name, f"customer_id, {ACCOUNT_COLUMNS}")
+
+
+def _held(name: str) -> str:
+    """Return the SELECT of what is stored under a name."""
+    where = OF_MONTHS if name in COLUMNS else OF_RESELLER
+    return " ".join(["SELECT", _columns(name), "FROM", f"kpis_{name}", "WHERE", where])
+
+
+def stored(tables: Iterable[str], *, narrow: bool = False, was: Collection[str] = ()) -> list[str]:
+    """Return the common table expressions that read accounts and stored facts of the months asked for.
+
+    Of the names in `was`, what was set aside is read.
+    """
     mine = ["AND", OF_CUSTOMERS] if narrow else []
-    account = ["account AS (SELECT customer_id AS id,", ACCOUNT_COLUMNS, "FROM kpis_account"]
-    found = [
-        " ".join([table, "AS (SELECT", COLUMNS[table], "FROM", f"kpis_{table}", "WHERE", OF_MONTHS])
-        for table in tables
-    ]
-    cut = ["", *mine, ")"]
-    return [
-        " ".join([*account, "WHERE", OF_RESELLER, *cut]),
-        *[" ".join([text, *(cut if "trafficfact" not in text else [")"])]) for text in found],
-    ]
+    aside = "was_" if "account" in was else "kpis_"
+    of_reseller = "true" if "account" in was else OF_RESELLER
+    account = ["account AS (SELECT customer_id AS id,", ACCOUNT_COLUMNS, "FROM", f"{aside}account"]
+    parts = [" ".join([*account, "WHERE", of_reseller, *mine, ")"])]
+    for table in tables:
+        name, months = (f"was_{table}", IN_MONTHS) if table in was else (f"kpis_{table}", OF_MONTHS)
+        only = mine if table != "trafficfact" else []
+        parts.append(
+            " ".join([table, "AS (SELECT", COLUMNS[table], "FROM", name, "WHERE", months, *only, ")"])
+        )
+    return parts
 
 
 def computed(tables: Iterable[str], *, grain: str = "month") -> list[str]:

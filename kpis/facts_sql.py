@@ -53,6 +53,19 @@ COLUMNS = {
     "trafficfact": "month, day, carrier_id, service, destination, state, reason, currency, calls, seconds, retail, "
     "cost",
 }
+#: What tells the rows of a fact apart, and those of accounts.
+KEYS = {
+    "account": "customer_id",
+    "customerfact": "month, customer_id",
+    "numberfact": "month, customer_id, number_type",
+    "featurefact": "month, customer_id, feature_type_id, currency",
+    "movementfact": "month, customer_id, currency",
+    "moneyfact": "month, customer_id, currency",
+    "linefact": "month, customer_id, currency, kind, call_class",
+    "dynamicsfact": "month, customer_id, currency",
+    "usagefact": "month, customer_id, carrier_id, service, call_class, currency",
+    "callingfact": "month, customer_id, number_id",
+}
 
 
 def written(text: str, *, grain: str = "month", narrow: bool = False) -> str:

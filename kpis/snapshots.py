@@ -1,10 +1,12 @@
 """Snapshots: the parts of every KPI per month and dimension, kept up from what changed, rebuildable from nothing.
 
 One refresh is one transaction under a lock of the reseller: it eats the noted changes, brings facts and snapshots up
-to them and writes how far the snapshots reach. A crash leaves the state before. What changed is taken three ways:
+to them and writes how far the snapshots reach. A crash leaves the state before. What changed is taken four ways:
 - everybody's months from a day on are made anew;
-- the months of a few customers: their facts are made anew, and what they gave before is taken off the sums and what
-  they give now put on; only figures that are not such sums are made anew (`_narrow`);
+- tables written to for everybody since a day: the facts that follow from them and the figures that read those;
+- the months of a few customers: the facts that follow from the tables written to are made anew and compared with what
+  they were; of the figures that read what moved, what the customers gave before is taken off the sums and what they
+  give now put on; those that are not such sums are made anew for the months that moved (`_narrow`);
 - days of calls: the facts of calls of their months, and the figures that read them.
 Nested loops and merge joins are off for it: where the database expects few rows (fresh facts, months told by an
 expression) it would choose them for joins of hundreds of thousands of rows, and merge on the month alone.
@@ -12,19 +14,27 @@ expression) it would choose them for joins of hundreds of thousands of rows, and
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
 
-from billing.models import ChangedDay
 from kpis.asked import Asked, Figure, Figures
 from kpis.closing import close_due, read
-from kpis.compute import alike, compute, items, sides
-from kpis.facts import close_of, first_month, months_between, rebuild, refile
+from kpis.compute import alike, compute, sides
+from kpis.facts import (
+    close_of,
+    drop_aside,
+    first_month,
+    months_between,
+    moved,
+    rebuild,
+    refile,
+    set_aside,
+)
 from kpis.facts_sql import FACTS, OF_CALLS
 from kpis.kpi import KPIS, Kpi
 from kpis.models import (
@@ -43,6 +53,9 @@ from kpis.models import (
     UsageFact,
 )
 from kpis.options import Options
+from kpis.plan import MANY, Plan, eat_changes, make_plan
+from kpis.reach import ACCOUNTS, Moved, facts_of, follows, moves_accounts, reached
+from kpis.sources import Source
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import add_months, local_day
 
@@ -50,13 +63,14 @@ __all__ = ["read", "refresh", "versions"]
 
 LOCK = 7305
 LONGEST = 120
-MANY = 2000
 FACT_MODELS = (
     *(CustomerFact, NumberFact, FeatureFact, MovementFact, MoneyFact, LineFact, DynamicsFact),
     *(UsageFact, TrafficFact, CallingFact),
 )
 #: Facts that follow from what clerks enter: a customer's change makes his anew.
 OF_CUSTOMERS = tuple(name for name in FACTS if name not in OF_CALLS)
+#: Facts of a customer's calls: made anew when he comes into the book or leaves it.
+HIS_CALLS = ("usagefact", "callingfact")
 ZERO = Decimal(0)
 
 
@@ -70,21 +84,6 @@ class Refreshed:
     closed: int = 0
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What has to be done: from which month everything, which customers since when, which months of calls.
-
-    `refiled` are customers that may have come into the book or left it, so that their calls have to be counted too.
-    """
-
-    first: date
-    wide: date | None
-    customers: tuple[int, ...] = ()
-    since: date | None = None
-    refiled: tuple[int, ...] = ()
-    called: tuple[date, ...] = ()
-
-
 def versions(options: Options) -> str:
     """Return a hash of every KPI's version and fingerprint and of the settings: when it moves, all is made anew."""
     said = [f"{k.slug}:{k.version}:{k.fingerprint()}" for k in KPIS]
@@ -96,14 +95,15 @@ def refresh(reseller: Reseller, *, now: datetime, full: bool = False) -> Refresh
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK, reseller.pk])
     options, today = Options.of(reseller), local_day(now, reseller.zone)
-    changes = _eat_changes(reseller.pk)
+    changes = eat_changes(reseller.pk)
     first = first_month(reseller.pk)
     if first is None or first > today:
         _forget(reseller.pk)
         return Refreshed(0, 0, 0)
     first = max(first, add_months(today.replace(day=1), -LONGEST))
-    plan = _plan(reseller, first, changes, today, options, full=full)
-    work = _Work(reseller.pk, options, today, plan)
+    counted = versions(options)
+    fill = None if full else Fill.objects.filter(reseller=reseller, versions=counted).first()
+    work = _Work(reseller.pk, options, today, make_plan(reseller, fill, first, changes, today))
     _trim(reseller.pk, first)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off")
@@ -115,47 +115,13 @@ def refresh(reseller: Reseller, *, now: datetime, full: bool = False) -> Refresh
         defaults={
             "first_month": first,
             "last_month": today.replace(day=1),
-            "versions": versions(options),
+            "versions": counted,
             "as_of": now,
         },
     )
     if made or fill.since is None:
         Fill.objects.filter(pk=fill.pk).update(since=today)
     return Refreshed(work.months, facts, rows, len(close_due(reseller, options, now=now)))
-
-
-def _plan(
-    reseller: Reseller,
-    first: date,
-    changes: Sequence[tuple[int | None, date | None]],
-    today: date,
-    options: Options,
-    *,
-    full: bool,
-) -> Plan:
-    """Say what to do: the least that makes everything as if made from nothing."""
-    fill = Fill.objects.filter(reseller=reseller).first()
-    if full or fill is None or fill.versions != versions(options) or fill.first_month != first:
-        return Plan(first, first)
-    wide = [day or first for customer, day in changes if customer is None]
-    if local_day(fill.as_of, reseller.zone) != today:
-        wide.append(min(fill.last_month, today))
-    own = {customer: first for customer, day in changes if customer is not None and day is None}
-    for customer, day in changes:
-        if customer is not None and day is not None:
-            own[customer] = min(day, own.get(customer, day))
-    since = min(own.values(), default=None)
-    if since is not None and len(own) > MANY:
-        wide, own, since = [*wide, since], {}, None
-    start = max(first, min(wide).replace(day=1)) if wide else None
-    days = ChangedDay.objects.filter(changed_at__gte=fill.as_of).values_list("day", flat=True)
-    called = {day.replace(day=1) for day in days if first <= day <= today}
-    begin = max(first, since.replace(day=1)) if since else None
-    if begin and (begin > today or (start and begin >= start)):
-        own, begin = {}, None
-    late = tuple(sorted(m for m in called if start is None or m < start))
-    refiled = tuple(sorted({customer for customer, day in changes if customer in own and day is None}))
-    return Plan(first, start if start and start <= today else None, tuple(sorted(own)), begin, refiled, late)
 
 
 @dataclass
@@ -167,25 +133,26 @@ class _Work:
     today: date
     plan: Plan
     months: int = 0
+    facts: int = 0
 
     def do(self) -> tuple[int, int]:
         """Do what the plan says; return the rows of facts and of snapshots written."""
-        plan, facts, rows = self.plan, 0, 0
+        plan, rows = self.plan, 0
         if plan.called:
-            facts += rebuild(self.reseller_id, self._days(plan.called), self.options, tables=OF_CALLS)
+            self._rebuild(plan.called, OF_CALLS)
         if plan.since:
-            facts, rows = self._narrow(self._until(plan.since), facts)
+            rows += self._narrow(self._until(plan.since))
         if plan.called:
             rows += self._write([k for k in _made() if _reads_calls(k)], self._until(plan.called[0]))
+        if plan.swept_from:
+            rows += self._sweep(plan.swept, self._until(plan.swept_from))
         if plan.wide:
             months = months_between(plan.wide, self.today)
             refile(self.reseller_id, self.options)
-            made = rebuild(self.reseller_id, self._days(months), self.options)
-            _count(made)
-            facts += made
+            self._rebuild(months, tuple(FACTS))
             rows += self._write(_made(), months, everything=True)
             self.months += len(months)
-        return facts, rows
+        return self.facts, rows
 
     def _until(self, begin: date) -> list[date]:
         """Return the months from one up to where everything is made anew."""
@@ -195,26 +162,57 @@ class _Work:
     def _days(self, months: Iterable[date]) -> tuple[date, ...]:
         return tuple(close_of(m, self.today) for m in months)
 
-    def _narrow(self, months: list[date], facts: int) -> tuple[int, int]:
+    def _rebuild(self, months: Iterable[date], tables: Iterable[str]) -> None:
+        """Make facts of everybody's months anew, and let the database count them when there are many."""
+        made = rebuild(self.reseller_id, self._days(months), self.options, tables=tables)
+        if made > MANY:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT analyze_facts()")
+        self.facts += made
+
+    def _sweep(self, tables: frozenset[str], months: list[date]) -> int:
+        """Make anew what follows from tables written to for everybody."""
+        if moves_accounts(tables):
+            refile(self.reseller_id, self.options)
+        self._rebuild(months, facts_of(tables))
+        self.months += len(months)
+        return self._write([k for k in _made() if follows(k, tables)], months)
+
+    def _narrow(self, months: list[date]) -> int:
         """Mend the months of a few customers."""
         customers = _members(self.reseller_id, self.plan.customers, self.options)
-        days = self._days(months)
+        days, tables = self._days(months), self.plan.tables
         asked = Asked(self.reseller_id, days, options=self.options, customers=customers, from_store=True)
-        sums = [k for k in _made() if _adds_up(k)]
-        dimensions = {d for k in sums for d in k.by}
-        others = [k for k in _made() if not _adds_up(k) and not _is_apart(k)]
-        seen = [k for k in others if all(p.source.is_difference for p in k.parts())]
-        before, made_of = compute(sums, asked, dimensions), items(seen, asked)
-        refile(self.reseller_id, self.options, customers)
-        facts += rebuild(self.reseller_id, days, self.options, customers=customers, tables=OF_CUSTOMERS)
-        if self.plan.refiled:
-            tables = ("usagefact", "callingfact")
-            facts += rebuild(self.reseller_id, days, self.options, customers=self.plan.refiled, tables=tables)
-        rows = _mend(self.reseller_id, sums, before, compute(sums, asked, dimensions))
+        facts, calls = facts_of(tables, OF_CUSTOMERS), HIS_CALLS if self.plan.refiled else ()
+        aside = [*facts, *calls, *([ACCOUNTS] if moves_accounts(tables) else [])]
+        set_aside(self.reseller_id, days, customers, aside)
+        if ACCOUNTS in aside:
+            refile(self.reseller_id, self.options, customers)
+        self.facts += rebuild(self.reseller_id, days, self.options, customers=customers, tables=facts)
+        who = self.plan.refiled
+        self.facts += rebuild(self.reseller_id, days, self.options, customers=who, tables=calls)
+        steps = moved(self.reseller_id, days, customers, aside)
+        rows = self._settle(asked, steps, replace(asked, was=frozenset(aside)))
+        drop_aside(aside)
         self.months += len(months)
-        for moved, kpis in _by_moved(seen, made_of, items(seen, asked)).items():
-            rows += self._write(kpis, moved)
-        return facts, rows + self._write([k for k in others if k not in seen], months)
+        return rows
+
+    def _settle(self, asked: Asked, steps: Moved, was: Asked) -> int:
+        """Bring the figures up to facts that moved: by the difference where they are sums, else made anew."""
+        span = [day.replace(day=1) for day in asked.days]
+        anew: dict[tuple[date, ...], list[Kpi]] = defaultdict(list)
+        sums, sums_in = [], set[date]()
+        for kpi in _made():
+            months = reached(kpi, self.plan.tables, steps, span, _months_back(asked))
+            if months and _adds_up(kpi):
+                sums.append(kpi)
+                sums_in |= months
+            elif months:
+                anew[tuple(sorted(months))].append(kpi)
+        days, dimensions = self._days(sorted(sums_in)), {d for k in sums for d in k.by}
+        before = compute(sums, replace(was, days=days), dimensions)
+        rows = _mend(self.reseller_id, sums, before, compute(sums, replace(asked, days=days), dimensions))
+        return rows + sum(self._write(kpis, months) for months, kpis in anew.items())
 
     def _write(self, kpis: Sequence[Kpi], months: Sequence[date], *, everything: bool = False) -> int:
         """Compute KPIs by every dimension and put the rows in the place of the old ones."""
@@ -232,11 +230,9 @@ class _Work:
         return _insert(self.reseller_id, kpis, figures, "")
 
 
-def _count(rows: int) -> None:
-    """Let the database count fresh facts when there are many: without statistics it plans badly."""
-    if rows > MANY:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT analyze_facts()")
+def _months_back(asked: Asked) -> Callable[[Source], int]:
+    """Return what tells how many months back a source reads."""
+    return lambda source: asked.window(source.window)
 
 
 def _made() -> list[Kpi]:
@@ -253,23 +249,6 @@ def _adds_up(kpi: Kpi) -> bool:
         if len(parts) == 2 and not (alike(parts) and (not dimension or parts[1].source.column(dimension))):
             return False
     return True
-
-
-def _by_moved(
-    kpis: Sequence[Kpi], before: Mapping[tuple[str, str], set[Any]], after: Mapping[tuple[str, str], set[Any]]
-) -> dict[tuple[date, ...], list[Kpi]]:
-    """Group KPIs by the months in which any item of theirs moved; none, and the KPI stays as it is."""
-    moved = {at: {row[0] for row in before[at] ^ after[at]} for at in before}
-    found: dict[tuple[date, ...], list[Kpi]] = defaultdict(list)
-    for kpi in kpis:
-        months = set().union(*(moved[p.source.name, p.value] for p in kpi.parts()))
-        found[tuple(sorted(months))].append(kpi)
-    return found
-
-
-def _is_apart(kpi: Kpi) -> bool:
-    """Say whether nothing of the KPI follows from customers: observations, and calls whosever they are."""
-    return all(p.source.metric or p.source.tables == ("trafficfact",) for p in kpi.parts())
 
 
 def _reads_calls(kpi: Kpi) -> bool:
@@ -348,17 +327,6 @@ def _insert(reseller_id: int, kpis: Sequence[Kpi], figures: dict[str, Figures], 
         with connection.cursor() as cursor:
             cursor.execute(_INSERT + conflict, [reseller_id, *columns])
     return len(rows)
-
-
-def _eat_changes(reseller_id: int) -> list[tuple[int | None, date | None]]:
-    """Take the noted changes away and return whose and from when; those not yet committed stay for the next time."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "WITH eaten AS (DELETE FROM kpis_change WHERE reseller_id = %s RETURNING customer_id, day)"
-            " SELECT customer_id, CASE WHEN bool_and(day IS NOT NULL) THEN min(day) END FROM eaten GROUP BY 1",
-            [reseller_id],
-        )
-        return list(cursor.fetchall())
 
 
 def _forget(reseller_id: int) -> None:

@@ -88,7 +88,8 @@ class Fill(TenantModel):
 class Change(TenantModel):
     """A day from which the facts may have changed (null = any day): written by triggers, eaten by the refresh.
 
-    It is one customer's when the statement touched few, everybody's (null) otherwise.
+    It is one customer's when the statement touched few, everybody's (null) otherwise. `source` is the table, empty
+    when not known.
     """
 
     reseller = models.ForeignKey(
@@ -96,6 +97,7 @@ class Change(TenantModel):
     )
     customer_id = models.BigIntegerField(null=True)
     day = models.DateField(null=True)
+    source = models.CharField(max_length=63, blank=True, db_default="")
 
     class Meta:
         indexes = [models.Index(fields=["reseller"], name="change_reseller")]

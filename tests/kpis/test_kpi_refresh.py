@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing.models import BillingRun, Invoice, Payment
+from billing.models import BillingRun, Invoice, Observation, Payment
 from kpis import closing
 from kpis.kpi import KPIS
 from kpis.models import Change, Close, Frozen, KpiSettings, Snapshot
@@ -43,6 +44,9 @@ CHANGES = [
     "DELETE FROM billing_charge WHERE customer_id = %(id)s",
     "UPDATE billing_ledgerentry SET amount = amount * 2 WHERE customer_id = %(id)s",
     "DELETE FROM billing_customerevent WHERE customer_id = %(id)s",
+    "DELETE FROM billing_allocation WHERE invoice_id IN (SELECT id FROM billing_invoice WHERE customer_id = %(id)s)",
+    "UPDATE billing_dealer SET code = code || 'x'",
+    "UPDATE billing_number SET type = 'mobile'",
     "UPDATE billing_featureprice SET price = price + 1 WHERE valid_from = '2026-03-01'",
     "UPDATE billing_featuretype SET interval = 'year' WHERE code = 'rec'",
     "UPDATE billing_customer SET parent_id = (SELECT min(id) FROM billing_customer WHERE id <> %(id)s)"
@@ -136,6 +140,59 @@ def test_only_the_months_from_the_change_on_are_mended(house: Reseller) -> None:
     assert done.months == 2
     assert point(house, "cash_collected", date(2026, 4, 1)).value == 5
     assert refresh(house, now=worlds.NOW).months == 0
+
+
+def kept_ids() -> dict[str, set[int]]:
+    """Return the rows of snapshots per KPI: a row made anew is another one."""
+    ids: dict[str, set[int]] = {}
+    for slug, pk in Snapshot.objects.values_list("kpi", "pk"):
+        ids.setdefault(slug, set()).add(pk)
+    return ids
+
+
+def written(house: Reseller) -> tuple[set[str], set[str]]:
+    """Refresh; return the facts that were made anew, and the KPIs of which rows were."""
+    before = kept_ids()
+    with CaptureQueriesContext(connection) as queries:
+        refresh(house, now=worlds.NOW)
+    facts = {q["sql"].split()[2] for q in queries if q["sql"].startswith("INSERT INTO kpis_")}
+    after = kept_ids()
+    moved = {slug for slug in {*before, *after} if before.get(slug) != after.get(slug)}
+    return facts - {"kpis_snapshot", "kpis_fill"}, moved
+
+
+def test_a_payment_moves_what_follows_from_payments_only(house: Reseller) -> None:
+    refresh(house, now=worlds.NOW)
+    (customer,) = Invoice.objects.values_list("customer_id", flat=True)
+    Payment.objects.create(
+        reseller=house,
+        customer_id=customer,
+        method="card",
+        received_date=date(2026, 4, 3),
+        amount=5,
+        currency="GBP",
+    )
+    facts, kpis = written(house)
+    assert facts == {"kpis_moneyfact", "kpis_dynamicsfact"}
+    assert {"cash_collected", "on_account"} <= kpis
+    assert not kpis & {
+        "total_invoiced",
+        "customers_active",
+        "concentration_top1",
+        "aiv_median",
+        "numbers_total",
+    }
+    assert point(house, "cash_collected", date(2026, 4, 1)).value == 5
+
+
+def test_an_observation_moves_what_reads_observations_only(house: Reseller) -> None:
+    refresh(house, now=worlds.NOW)
+    Observation.objects.create(reseller=house, metric="visits", date=date(2026, 4, 3), value=70)
+    facts, kpis = written(house)
+    assert facts == set()
+    assert "web_traffic" in kpis
+    assert all(KPIS.get(slug).shape.observed for slug in kpis)
+    assert point(house, "web_traffic", date(2026, 4, 1)).value == 70
 
 
 def test_a_closed_month_keeps_its_figure_and_the_live_one_says_restated(house: Reseller) -> None:

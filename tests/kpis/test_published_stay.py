@@ -38,7 +38,8 @@ PLACEBO = [1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23
 def test_the_median_stay_is_that_of_kaplan_and_meier(stays: list[int], wanted: int | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT kpis_median_life(array_agg(x ORDER BY abs(x), x DESC)) FROM unnest(%s::numeric[]) x",
+            "SELECT kpis_median_life(array_agg(x ORDER BY abs(x), x DESC), array_agg(c ORDER BY abs(x), x DESC))"
+            " FROM (SELECT x, count(*)::int AS c FROM unnest(%s::numeric[]) x GROUP BY x) amounts",
             [stays],
         )
         assert cursor.fetchone()[0] == wanted
