@@ -6,7 +6,7 @@ Each writer takes batches (see `core.batches`); `write_csv` and its like take ro
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -110,44 +110,37 @@ def pour_xlsx(columns: Sequence[Column], batches: Iterable[Batch], path: Path, w
     widths = [max(10, min(40, len(column.title) + 4)) for column in columns]
     with xlsx.Book(path) as book:
         while True:
-            rows = _xlsx_rows(book, columns, feed, room, words)
-            book.sheet(words.title, rows, widths=widths, frozen=True)
+            sheet = book.sheet(words.title, widths=widths, frozen=True)
+            _fill(book, sheet, columns, feed.take(room))
             if feed.is_empty:
                 break
-        plain, bold = book.style(xlsx.TEXT), book.style(xlsx.TEXT, bold=True)
-        notes = (
-            f"<row>{xlsx.text(name, bold)}{xlsx.text(told, plain)}</row>"
-            for name, told in about_sheet(columns, feed.count, words)
-        )
-        book.sheet("About", notes, widths=(28, 100))
+        _end(book, sheet, columns, words)
+        about = book.sheet("About", widths=(28, 100))
+        pair = [about.writer(book.style(xlsx.TEXT, bold=bold)) for bold in (True, False)]
+        for line in about_sheet(columns, feed.count, words):
+            about.add(line, pair)
     return feed.count
 
 
-def _xlsx_rows(
-    book: xlsx.Book, columns: Sequence[Column], feed: Feed, most: int, words: Words
-) -> Iterator[str]:
-    """Yield the rows of one sheet; the last one has totals and footer below."""
-    bold, plain = book.style(xlsx.TEXT, bold=True), book.style(xlsx.TEXT)
-    styles = [book.style(c.cell_format) for c in columns]
-    yield f"<row>{''.join(xlsx.text(head, bold) for head in heads(columns))}</row>"
-    for batch in feed.take(most):
-        pairs = zip(columns, styles, strict=True)
-        yield from xlsx.rows_of([_xlsx_cells(c, cells(c, batch), style, plain) for c, style in pairs])
-    if not feed.is_empty:
-        return
+def _fill(book: xlsx.Book, sheet: xlsx.Sheet, columns: Sequence[Column], batches: Iterable[Batch]) -> None:
+    """Write the headings and the rows of one sheet."""
+    sheet.add(heads(columns), [sheet.writer(book.style(xlsx.TEXT, bold=True))] * len(columns))
+    writers = [
+        (sheet.numbers if isinstance(c, Number) else sheet.writer)(book.style(c.cell_format)) for c in columns
+    ]
+    for batch in batches:
+        for row in zip(*(cells(c, batch) for c in columns), strict=True):
+            sheet.add(row, writers)
+
+
+def _end(book: xlsx.Book, sheet: xlsx.Sheet, columns: Sequence[Column], words: Words) -> None:
+    """Write totals and footer below the last row."""
+    strong = [sheet.writer(book.style(c.cell_format, bold=True)) for c in columns]
     for total in words.totals:
-        strong = [book.style(c.cell_format, bold=True) for c in columns]
-        line = [xlsx.cell(v, s) for v, s in zip(total_cells(columns, total), strong, strict=True)]
-        yield f"<row>{''.join(line)}</row>"
-    if words.footer:
-        yield "<row/>"
-    yield from (f"<row>{xlsx.text(line, plain)}</row>" for line in words.footer)
-
-
-def _xlsx_cells(column: Column, values: Sequence[Any], style: int, plain: int) -> list[str]:
-    if isinstance(column, Number):
-        return [xlsx.EMPTY if v is None else xlsx.number(v, style) for v in values]
-    return [xlsx.cell(v, plain if type(v) is str else style) for v in values]
+        sheet.add(total_cells(columns, total), strong)
+    line = [sheet.writer(book.style(xlsx.TEXT))]
+    for text in ("", *words.footer) if words.footer else ():
+        sheet.add([text], line)
 
 
 def total_cells(columns: Sequence[Column], total: Row) -> list[Any]:
