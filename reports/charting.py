@@ -9,7 +9,7 @@ from typing import Any
 from reports.frozen import COUNT, Frozen
 from reports.report import Preset
 from resellerkpi.core.chartspec import Bar, Chart, Line, Stack
-from resellerkpi.core.columns import Column, Date, DateTime, Decimal, Int, Minutes, Money, Text
+from resellerkpi.core.columns import Bucket, Column, Date, DateTime, Decimal, Int, Minutes, Money, Text
 from resellerkpi.core.periods import add_months
 
 TYPES: dict[str, type[Chart]] = {"bar": Bar, "line": Line, "stack": Stack}
@@ -56,6 +56,19 @@ def chosen(query: Mapping[str, str], presets: Sequence[Preset], columns: Sequenc
     return Preset("blank", kind(x=x.name, y=(y.name,), series=by, title=title))
 
 
+def offered(presets: Sequence[Preset], columns: Sequence[Column], keys: Sequence[str]) -> list[Preset]:
+    """Return the charts a result is offered: the report's that its columns allow, else one of its groups."""
+    found = [preset for preset in presets if drawable(preset, columns)]
+    groups = [c for c in dimensions(columns) if c.name in keys and c.name.startswith("by_")]
+    drawn = [c for c in measures(columns) if isinstance(c, Money)] or measures(columns)
+    if found or not groups:
+        return found
+    x, y = groups[0], drawn[0]
+    kind = Line if isinstance(x, Bucket) and x.grain == "day" else Bar
+    title = f"{y.title} by {x.title.lower()}"
+    return [Preset("groups", kind(x=x.name, y=(y.name,), title=title))]
+
+
 def drawable(preset: Preset, columns: Sequence[Column]) -> bool:
     """Say whether every column of a chart is shown."""
     names = {c.name for c in columns} | {COUNT}
@@ -70,13 +83,15 @@ def draw(preset: Preset, frozen: Frozen, columns: Sequence[Column], *, days: int
     """Sum the frozen rows into a chart's points; amounts of two currencies are never added."""
     chart, by_name = preset.chart, {c.name: c for c in [*columns, ROWS]}
     x, ys = by_name[chart.x], [by_name[name] for name in chart.y]
-    grain = (preset.grain or ("month" if days > 62 else "day")) if isinstance(x, Date | DateTime) else ""
+    bucket = isinstance(x, Bucket)
+    dated = isinstance(x, Date | DateTime) and not bucket
+    grain = (preset.grain or ("month" if days > 62 else "day")) if dated else ""
     currency = next((y.currency for y in ys if isinstance(y, Money) and not y.currency.startswith("=")), "")
     by = {name: grain if name == chart.x else "" for name in (chart.x, chart.series, currency) if name}
     rows = frozen.summed(by, [y.name for y in ys])
     if currency and len({row[currency] for row in rows}) > 1:
         chart = _per_currency(chart, rows, currency)
-    rows, note = _arranged(rows, chart, dated=bool(grain))
+    rows, note = _arranged(rows, chart, dated=bool(grain) or bucket)
     if grain == "month":
         rows = _every_month(rows, chart)
     shown: Column = Date(name=x.name, label=x.title)

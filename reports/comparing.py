@@ -90,9 +90,16 @@ def _changes(c: Column) -> list[Column]:
 
 
 class Join:
-    """Joins the rows of an interval with those of an earlier one."""
+    """Joins the rows of an interval with those of an earlier one; `drop` is not said of what was there before only."""
 
-    def __init__(self, columns: Sequence[Column], compared: Sequence[Column], keys: Sequence[str]) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        compared: Sequence[Column],
+        keys: Sequence[str],
+        drop: Sequence[str] = (),
+    ) -> None:
+        self.drop = {name for name in drop if name not in keys}
         self.buckets = {c.name: c.grain for c in columns if isinstance(c, Bucket) and c.name in keys}
         self.keys = list(keys)
         self.fields = list(
@@ -106,7 +113,8 @@ class Join:
         for row in now:
             yield self._joined(row, row, held.pop(self._key(row), {}))
         for row in held.values():
-            yield self._joined({k: v for k, v in row.items() if k not in self.fields}, {}, row)
+            own = {k: v for k, v in row.items() if k not in self.fields and k not in self.drop}
+            yield self._joined(own, {}, row)
 
     def _held(self, before: Iterable[Row], to: Period, since: Period) -> dict[Key, Row]:
         """Return the earlier rows by key; their buckets are moved to those of the interval, as far as it has them."""

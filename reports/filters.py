@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import DecimalField, F, QuerySet, Value
+from django.db.models import DecimalField, F, Max, Min, QuerySet, Value
 from django.db.models.functions import Round
 from django.utils.datastructures import MultiValueDict
 
@@ -28,6 +28,7 @@ from resellerkpi.ui.forms import DayInput
 Params = Mapping[str, Sequence[str]]
 FREE = "dates"
 INTERVAL = ("period", "on_or_after", "before", "on", "zone")
+COVERS = ("covers_from", "covers_to")
 OPTIONS = ("group_by", "compare", "currency")
 PERIODS = [
     *((name, name.replace("_", " ").capitalize()) for name in PRESETS),
@@ -216,6 +217,7 @@ class ReportFilters(forms.Form):
             found = found.annotate(currency=self.money_currency)
         if self.to_currency:
             found = found.annotate(**currency.told())
+        found = found.annotate(**self._covered())
         return found.order_by(*named, *(["currency"] if self.asks.billed else []))
 
     def params(self) -> dict[str, list[str]]:
@@ -234,6 +236,12 @@ class ReportFilters(forms.Form):
         """Return the filters in force as (label, value) people read; the interval comes first."""
         return [(label, value) for _, label, value in self.told()]
 
+    def _covered(self) -> dict[str, Any]:
+        """Return the aggregates that tell which days a group's rows cover, where rows have a day."""
+        by_day = next((d for d in self.asks.dimensions if d.grain == "day"), None)
+        days = list(by_day.expressions(self.tz).values()) if by_day else []
+        return {COVERS[0]: Min(days[0]), COVERS[1]: Max(days[0])} if days else {}
+
     def may_go(self, name: str) -> str:
         """Return the field's name if leaving it out changes the query, "" for what holds anyway."""
         usual = self.defaults().get(name, [])
@@ -243,7 +251,8 @@ class ReportFilters(forms.Form):
         """Return the filters in force as (field, label, value); the interval comes first, its field is ""."""
         found = [("", self.when_label, f"{self.interval} ({self.cleaned_data['zone']})")]
         if self.compared_with is not None:
-            found.append(("compare", "Compared with", str(self.compared_with)))
+            days = f"{self.compared_with.days:,} day{'s' * (self.compared_with.days != 1)}"
+            found.append(("compare", "Compared with", f"{self.compared_with} ({days})"))
         for name, field in self.fields.items():
             value = self.cleaned_data.get(name)
             if name in (*INTERVAL, "compare") or value is None or value is False or value in ("", []):

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from reports import currency
 from reports.comparing import Join, measures, with_changes
 from reports.currency import Rates
-from reports.filters import ReportFilters
+from reports.filters import COVERS, ReportFilters
 from reports.report import Report
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Code, Column, Money, Row, visible
@@ -52,7 +52,7 @@ def rows_of_query(report: Report, f: ReportFilters, rates: Rates) -> Iterable[Ro
     if since is None:
         return _seen(report.rows(f), rates) if f.to_currency else report.rows(f)
     shown = _plain(report, f)
-    join = Join(shown, measures(shown, report.measures), keys(report, f, shown))
+    join = Join(shown, measures(shown, report.measures), keys(report, f, shown), drop=(*COVERS, report.dated))
     now, before = report.rows(f), report.rows(f.shifted())
     if f.to_currency:
         now, before = _seen(now, rates), _seen(before, rates)
@@ -64,10 +64,3 @@ def _seen(rows: Iterable[Row], rates: Rates) -> Iterator[Row]:
     for row in currency.marked(rows.iterator(chunk_size=2_000) if isinstance(rows, QuerySet) else rows):
         rates.add(row)
         yield row
-
-
-def dated(report: Report, f: ReportFilters) -> str:
-    """Return the field that tells which days the rows cover: of groups, their days or "" when they have none."""
-    if not f.groups:
-        return report.dated
-    return next((c.name for d in f.groups if d.grain == "day" for c in d.columns), "")

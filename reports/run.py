@@ -16,9 +16,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from reports.currency import Rates
-from reports.filters import Params, ReportFilters
+from reports.filters import COVERS, Params, ReportFilters
 from reports.frozen import Freezer, amounts_of, fields_of
-from reports.layout import columns_of_query, dated, keys, rows_of_query
+from reports.layout import columns_of_query, keys, rows_of_query
 from reports.models import Run
 from reports.packing import pack, unpack_all
 from reports.registry import REPORTS
@@ -128,7 +128,7 @@ def freeze(
     began = monotonic()
     columns, rates = columns_of_query(report, f, current().capabilities), Rates()
     with scratch() as path:
-        rows = _Passage(dated(report, f), most, progress)
+        rows = _Passage(report.dated, most, progress)
         with Freezer(path, fields_of(columns, made.zone)) as freezer:
             sums = totals(columns, freezer.passing(rows.watch(rows_of_query(report, f, rates))))
         made.artifact = store(
@@ -146,10 +146,8 @@ def freeze(
 
 
 def _notes(f: ReportFilters, rates: Rates) -> list[tuple[str, str, bool]]:
-    """Return the facts of a query beyond those of every run: what it is compared with, the rates it used."""
+    """Return the facts of a query beyond those of every run: the rates it used, and whether any lack."""
     found = []
-    if f.compared_with is not None:
-        found.append(("Compared with", f"{f.compared_with} ({f.compared_with.days} days)", False))
     if f.to_currency:
         found.append(("Exchange rates", rates.words(f.to_currency), False))
         if rates.warning:
@@ -176,11 +174,14 @@ class _Passage:
                 raise TooManyRows
             if self.progress and count % 1_000 == 0:
                 self.progress(count, max(total, count), f"{count:,} rows")
-            day = row.get(self.dated) if self.dated else None
-            if day is not None:
-                self.first = day if self.first is None else min(self.first, day)
-                self.last = day if self.last is None else max(self.last, day)
+            self._cover(row.get(self.dated), row.get(self.dated))
+            self._cover(*(row.get(name) for name in COVERS))
             yield row
+
+    def _cover(self, first: date | None, last: date | None) -> None:
+        if first is not None and last is not None:
+            self.first = min(self.first or first, first)
+            self.last = max(self.last or last, last)
 
 
 def _stored(total: Mapping[str, Any], amounts: Collection[str]) -> dict[str, Any]:

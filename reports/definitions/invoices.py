@@ -156,7 +156,7 @@ class Invoices(Report):
 
         view = forms.ChoiceField(
             required=False,
-            label="Output",
+            label="Layout",
             choices=[("invoices", "One line per invoice"), ("breakdown", "Mini breakdown by kind of charge")],
         )
         method = SeveralField(required=False, label="Payment methods", choices=Customer.Method.choices)

@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from reports import mailing
-from reports.charting import chosen, dimensions, draw, drawable, measures
+from reports.charting import chosen, dimensions, draw, measures
+from reports.charting import offered as offered_charts
 from reports.models import MailDelivery, Run
 from reports.packing import unpack_all
 from reports.registry import REPORTS
@@ -100,10 +101,11 @@ class Result(Page):
 
     def drawn(self, showing: Showing) -> dict[str, Any]:
         """Return the chart of the address, and what else can be drawn."""
-        charts = REPORTS.get(showing.run.report).charts
+        run = showing.run
+        charts = offered_charts(REPORTS.get(run.report).charts, showing.columns, run.keys)
         preset = chosen(self.request.GET, charts, showing.columns)
         return {
-            "presets": [p for p in charts if drawable(p, showing.columns)],
+            "presets": charts,
             "chart": chart_panel(showing, preset) if preset else None,
             "blank": preset.chart if preset and preset.slug == "blank" else None,
             "dimensions": dimensions(showing.columns),

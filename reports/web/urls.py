@@ -7,6 +7,7 @@ from reports.web.catalogue import Catalogue
 from reports.web.outside import SharedView
 from reports.web.query import Query
 from reports.web.result import ExportFile, MailPage, Result
+from reports.web.roles import RolesPage
 from reports.web.saved import ChangeQuery, DeleteQuery, OpenQuery, SaveQuery
 from reports.web.sharing import RevokeLink, RotateLink, SharePage
 
@@ -27,5 +28,6 @@ urlpatterns: list[URLPattern] = [
     *schedules.urlpatterns,
     *schedule_acts.urlpatterns,
     path("reports/<slug:slug>/", Query.as_view(), name="report"),
+    path("settings/roles/", RolesPage.as_view(), name="roles"),
     path("view", SharedView.as_view(), name="shared-view"),
 ]

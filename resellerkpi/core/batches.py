@@ -15,6 +15,7 @@ Batch = Mapping[str, Sequence[Any]]
 SIZE = 2_000
 #: What gives a value back as it stands in the row; anything else is asked cell by cell.
 AS_IS = (Column.cell, Number.cell, Date.cell)
+TEXTS = {str, type(None)}
 
 
 def batched(columns: Sequence[Column], rows: Iterable[Row], size: int = SIZE) -> Iterator[Batch]:
@@ -44,13 +45,21 @@ def cells(column: Column, batch: Batch) -> Sequence[Any]:
     """Return a column's cells as its `cell` makes them; a plain number may come as decimal text."""
     if column.parts is None and type(column).cell in AS_IS:
         values = batch.get(column.name) or [None] * size_of(batch)
-        if isinstance(column, Number | Date):
+        if isinstance(column, Number | Date) or kinds(values) <= TEXTS:
             return values
-        return [value if value is None or type(value) is str else str(value) for value in values]
+        return [None if value is None else str(value) for value in values]
+    if column.parts and type(column).value is Column.value and type(column).cell is Number.cell:
+        pairs = zip(*(_numbers(batch[part]) for part in column.parts), strict=True)
+        return [None if top is None or not bottom else D(top) / bottom for top, bottom in pairs]
     names = [name for name in fields_read([column]) if name in batch]
     numbers = set(column.parts or ())
     lists = [_numbers(batch[name]) if name in numbers else batch[name] for name in names]
     return [column.cell(dict(zip(names, row, strict=True))) for row in zip(*lists, strict=True)]
+
+
+def kinds(values: Iterable[Any]) -> set[type]:
+    """Return the types among values."""
+    return set(map(type, values))
 
 
 def _numbers(values: Sequence[Any]) -> list[Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from resellerkpi.core import xlsx
-from resellerkpi.core.batches import Batch, Feed, batched, cells, size_of
+from resellerkpi.core.batches import TEXTS, Batch, Feed, batched, cells, kinds, size_of
 from resellerkpi.core.columns import Column, Date, Money, Number, Row
 
 MEDIA = {
@@ -23,7 +23,8 @@ MEDIA = {
     "xls": "application/vnd.ms-excel",
     "json": "application/json",
 }
-RISKY = ("=", "+", "-", "@", "\t", "\r")
+RISKY = frozenset("=+-@\t\r")
+PLAIN = {str, int, type(None)}
 _PHONE = re.compile(r"\+\d[\d ]*$")
 
 
@@ -74,12 +75,15 @@ def pour_csv(
 
 
 def _csv_cells(column: Column, values: Sequence[Any]) -> Sequence[Any]:
-    """Return a column's cells as text; decimal text of an amount is no word that could be a formula."""
+    """Return a column's cells as the CSV writer takes them; an amount's decimal text is no word, so never a formula."""
     if isinstance(column, Number):
-        return [v if v is None or type(v) is str else _csv_cell(v) for v in values]
+        return values if kinds(values) <= PLAIN else [_csv_cell(v) for v in values]
     if isinstance(column, Date):
-        return values
-    return [harmless(v) if type(v) is str and v[:1] in RISKY else _csv_cell(v) for v in values]
+        days = {v: v.isoformat() for v in set(values) if v is not None}
+        return [days.get(v) for v in values]
+    if kinds(values) <= TEXTS:
+        return [harmless(v) if v and v[0] in RISKY else v for v in values]
+    return [harmless(v) if type(v) is str else _csv_cell(v) for v in values]
 
 
 def _csv_cell(value: Any) -> str | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from resellerkpi.ui.navigation import address, menu
+from resellerkpi.ui.navigation import address, menu, settings_menu
 
 THEMES = ("auto", "light", "dark")
 DEFAULT_COLOUR = "0f5c8c"
@@ -19,6 +19,7 @@ def house(request: HttpRequest) -> dict[str, Any]:
         "reseller": reseller,
         "brand": (reseller.colour if reseller else DEFAULT_COLOUR).lstrip("#").lower(),
         "menu": menu(scope, request.path) if scope and scope.reseller_ids else [],
+        "settings_menu": settings_menu(scope, request.path) if scope and scope.reseller_ids else [],
         "search_url": address("search"),
         "theme": theme if theme in THEMES else "auto",
     }

@@ -120,6 +120,15 @@ SECTIONS: tuple[Section, ...] = (
     Section("Review", "review", (Entry("This month", "review", _C.VIEW_KPIS),)),
 )
 
+#: Pages under the person's name.
+SETTINGS: tuple[Entry, ...] = (Entry("Roles and columns", "roles", _C.MANAGE),)
+
+
+def settings_menu(scope: Scope, path: str) -> list[MenuEntry]:
+    """Return the settings the scope's holder may open, marking the one at `path`."""
+    pages = [(e.label, url) for e in SETTINGS if scope.can(e.needs) and (url := address(e.url))]
+    return [MenuEntry(label, url, path.startswith(url)) for label, url in pages]
+
 
 def menu(scope: Scope, path: str) -> list[MenuSection]:
     """Return the places and pages the scope's holder may open, marking the one at `path`."""

@@ -207,7 +207,7 @@ def test_totals_and_about_stand_in_the_files(world: World) -> None:
     assert 280 in lines[4]
     assert [line[0] for line in lines[6:]] == [
         "Period: 1 Jan 2026 to 31 Dec 2026 (Europe/London)",
-        "Output: One line per invoice",
+        "Layout: One line per invoice",
         "Rows: 3",
     ]
     about: dict[Any, Any] = dict(book["About"].iter_rows(values_only=True))

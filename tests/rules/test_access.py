@@ -186,6 +186,7 @@ PAGES: dict[str, tuple[C | None, Arguments, int]] = {
     "outbox": (C.SHARE, NONE, 200),
     "outbox-mail": (C.SHARE, pk("mail"), 200),
     "outbox-body": (C.SHARE, pk("mail"), 200),
+    "roles": (C.MANAGE, NONE, 200),
     "job": (C.SIGNED_IN, pk("job"), 200),
     "switch-reseller": (C.SIGNED_IN, NONE, 200),
 }
