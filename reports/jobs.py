@@ -7,10 +7,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
+from reports.changes import NothingToCompare, compare
 from reports.delivery import deliver
 from reports.letters import Why
 from reports.mailing import letters, outcomes
-from reports.models import Run
+from reports.models import Comparison, Run
 from reports.registry import REPORTS
 from reports.render import Showing, export
 from reports.run import BadQuery, NotAllowed, allowed, finish, forget_expired
@@ -104,3 +105,17 @@ def start_due(task: Task) -> dict[str, Any]:
 def run_scheduled(task: Task, *, turn: int) -> dict[str, Any]:
     """Run one turn of a schedule; a turn that ended is left alone."""
     return take(task, turn_id=turn, now=timezone.now())
+
+
+@job("reports.compare")
+def compare_run(task: Task, *, run: str, request: str) -> dict[str, Any]:
+    """Compare a large result with now; a request that was answered keeps its comparison."""
+    with task.scope() as scope:
+        made = _run(run)
+        done = Comparison.objects.filter(request=request).first()
+        try:
+            person = User.objects.filter(pk=scope.user_id or 0).first()
+            done = done or compare(made, now=timezone.now(), user=person, request=request)
+        except NothingToCompare as refused:
+            raise JobRefused(str(refused)) from None
+        return {"url": reverse("comparison", args=[done.pk])}

@@ -59,7 +59,8 @@ class Report:
     `dimensions` are what rows can be grouped by, `default_groups` those used when none is chosen. `keys` names the
     columns that tell one of the report's own rows from another; `compares_rows` says that such rows can be set beside
     those of an earlier interval. `measures` names the columns compared (all totals and ratios otherwise). `billed`
-    says where the query has currency and day, so that amounts can be converted.
+    says where the query has currency and day, so that amounts can be converted. `moved_by` tells which of
+    `reports.causes` move a column, where that is fewer than all.
     """
 
     slug: ClassVar[str] = ""
@@ -73,6 +74,7 @@ class Report:
     dimensions: ClassVar[Sequence[Dimension]] = ()
     default_groups: ClassVar[Sequence[str]] = ()
     keys: ClassVar[Sequence[str]] = ()
+    moved_by: ClassVar[Mapping[str, Sequence[str]]] = {}
     compares_rows: ClassVar[bool] = False
     measures: ClassVar[Sequence[str]] = ()
     billed: ClassVar[Billed | None] = None

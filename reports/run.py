@@ -69,7 +69,7 @@ def query(report: Report, params: Params, *, now: datetime) -> ReportFilters:
 def run(report: Report, params: Params, *, now: datetime, user: User | None = None) -> Run:
     """Run a report in the scope in force, whatever its size, and return the frozen run."""
     f = query(report, params, now=now)
-    made = _begin(report, f, now=now, user=user)
+    made = begin(report, f, now=now, user=user)
     freeze(made, report, f)
     return made
 
@@ -77,7 +77,7 @@ def run(report: Report, params: Params, *, now: datetime, user: User | None = No
 def start(report: Report, params: Params, *, now: datetime, user: User | None = None) -> Run:
     """Run a report of at most MOST_AT_ONCE rows at once; hand a larger one to a job and return the waiting run."""
     f = query(report, params, now=now)
-    made = _begin(report, f, now=now, user=user)
+    made = begin(report, f, now=now, user=user)
     try:
         freeze(made, report, f, most=MOST_AT_ONCE)
     except TooManyRows:
@@ -96,7 +96,8 @@ def finish(made: Run, progress: Progress) -> None:
     freeze(made, report, query(report, made.params, now=made.as_of), progress=progress)
 
 
-def _begin(report: Report, f: ReportFilters, *, now: datetime, user: User | None) -> Run:
+def begin(report: Report, f: ReportFilters, *, now: datetime, user: User | None) -> Run:
+    """Write down that a query is run, by whom and when; its rows are frozen next."""
     scope = current()
     if not allowed(report, scope):
         raise NotAllowed(f"You may not run the report “{report.name}”.")
@@ -216,6 +217,7 @@ def forget_expired(now: datetime, *, most: int = 20) -> int:
             made.artifact_id,
             *made.exports.values_list("artifact_id", flat=True),
             *made.letters.values_list("picture_id", flat=True),
+            *made.comparisons.values_list("artifact_id", flat=True),
         ]
         made.delete()
         for artifact in Artifact.objects.filter(pk__in=[a for a in artifacts if a]):

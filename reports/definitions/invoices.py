@@ -130,6 +130,12 @@ class Invoices(Report):
     needs = Capability.VIEW_MONEY
     dated = "invoice_date"
     keys = ("number",)
+    moved_by: ClassVar[Mapping[str, Sequence[str]]] = {
+        "paid": ("paid",),
+        "credited": ("credited",),
+        "unpaid": ("paid", "credited"),
+        "state": ("credited", "edited"),
+    }
     dimensions = (
         *time_dimensions("invoice_date"),
         *customer_dimensions(),

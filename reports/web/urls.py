@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from reports.web import links, outbox, schedule_acts, schedules
+from reports.web import changes, links, outbox, schedule_acts, schedules
 from reports.web.catalogue import Catalogue
 from reports.web.outside import SharedView
 from reports.web.query import Query
@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern] = [
     path("reports/queries/<int:pk>/change/", ChangeQuery.as_view(), name="query-change"),
     path("reports/queries/<int:pk>/delete/", DeleteQuery.as_view(), name="query-delete"),
     path("reports/<slug:slug>/save/", SaveQuery.as_view(), name="report-save"),
+    *changes.urlpatterns,
     *links.urlpatterns,
     *outbox.urlpatterns,
     *schedules.urlpatterns,

@@ -176,6 +176,9 @@ PAGES: dict[str, tuple[C | None, Arguments, int]] = {
     "link-rotate": (C.SHARE, pk("link"), 405),
     "link-list": (C.SHARE, NONE, 200),
     "run-schedule": (C.SHARE, pk("report"), 200),
+    "run-changes": (C.RUN_REPORTS, pk("report"), 200),
+    "comparison": (C.RUN_REPORTS, pk("comparison"), 200),
+    "comparison-export": (C.RUN_REPORTS, pk("comparison"), 200),
     "schedule-list": (C.SHARE, NONE, 200),
     "schedule": (C.SHARE, pk("schedule"), 200),
     "schedule-edit": (C.SHARE, pk("schedule"), 200),
@@ -220,6 +223,9 @@ DEALER_FINDS = {
     "uplift": (404, "a price rise tells what every customer pays"),
     "run-result": (404, "a run is made for its maker's rights"),
     "run-export": (404, "a run is made for its maker's rights"),
+    "run-changes": (404, "a run is made for its maker's rights"),
+    "comparison": (404, "a run is made for its maker's rights"),
+    "comparison-export": (404, "a run is made for its maker's rights"),
 }
 
 

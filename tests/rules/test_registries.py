@@ -81,6 +81,7 @@ JOBS: dict[str, Parameters] = {
     "reports.run": lambda w: {"run": str(w.report.pk)},
     "reports.export": lambda w: {"run": str(w.report.pk), "kind": "xlsx"},
     "reports.mail": mailing,
+    "reports.compare": lambda w: {"run": str(w.report.pk), "request": str(uuid.uuid4())},
     "reports.schedules": lambda w: {},
     "reports.scheduled": a_turn,
     "usage.remove": lambda w: {"file_id": w.file.pk},

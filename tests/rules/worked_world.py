@@ -41,14 +41,16 @@ from billing.receivables.payments import PaymentRow, record_payments
 from billing.results import keep_result
 from kpis.models import Campaign
 from kpis.stay import write_down
-from reports.models import Letter, MailDelivery, Run, Schedule, ShareLink
+from reports.changes import compare
+from reports.models import Comparison, Letter, MailDelivery, Run, Schedule, ShareLink
 from reports.registry import REPORTS
 from reports.run import run as run_report
 from reports.sharing import mint
+from resellerkpi.core.access import Role
 from resellerkpi.core.keys import mint as make_key
 from resellerkpi.core.models import ApiKey, Job
 from resellerkpi.core.periods import parse_month
-from resellerkpi.core.scope import enter
+from resellerkpi.core.scope import Scope, enter
 from tests.world import CANARY, House, World, code_of, make_world
 
 NOW = datetime(2026, 9, 3, 9, 0, tzinfo=UTC)
@@ -99,6 +101,7 @@ class Worked:
     link: ShareLink
     schedule: Schedule
     mail: MailDelivery
+    comparison: Comparison
     token: str
     key: ApiKey
     job: Job
@@ -213,6 +216,7 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             token=token,
             schedule=scheduled(report, mark),
             mail=mailed(report, mark),
+            comparison=compared(report),
             key=make_key(f"{mark} key", sees=[], now=timezone.now())[0],
             job=Job.objects.create(
                 reseller=house.reseller, kind="house.sweep", title=f"{mark} job", state="done"
@@ -231,6 +235,12 @@ def scheduled(report: Run, mark: str) -> Schedule:
         frequency="monthly", time="07:00", zone="Europe/London", recipients=[f"boss@{code_of(mark)}.example"],
         columns=["number", "gross"], role="owner", created_at=NOW, next_run_at=NOW + timedelta(days=3_650),
     )  # fmt: skip
+
+
+def compared(report: Run) -> Comparison:
+    """Return a comparison that anybody who may run the report may open."""
+    with enter(Scope.of(report.reseller_id, role=Role.VIEWER)):
+        return compare(report, now=timezone.now(), user=None)
 
 
 def mailed(report: Run, mark: str) -> MailDelivery:
