@@ -28,6 +28,8 @@ from resellerkpi.ui.forms import DayInput
 Params = Mapping[str, Sequence[str]]
 FREE = "dates"
 INTERVAL = ("period", "on_or_after", "before", "on", "zone")
+CONVERTED = "Converted at the European Central Bank's rate of each row's day."
+NO_RATES = "Other currencies can be chosen once exchange rates are loaded (import a spreadsheet)."
 COVERS = ("covers_from", "covers_to")
 OPTIONS = ("group_by", "compare", "currency")
 PERIODS = [
@@ -110,11 +112,10 @@ class ReportFilters(forms.Form):
             steps = [("", "Nothing"), *STEPS.items()]
             found["compare"] = forms.ChoiceField(required=False, label="Compare to", choices=steps)
         if self.asks.billed:
+            choices = currency.choices()
+            told = CONVERTED if len(choices) > 1 else NO_RATES
             found["currency"] = forms.ChoiceField(
-                required=False,
-                label="Currency",
-                choices=currency.choices,
-                help_text="Converted at the European Central Bank's rate of each row's day.",
+                required=False, label="Currency", choices=choices, help_text=told
             )
         return found
 

@@ -57,7 +57,8 @@ def make_file(
     """Make a file of a run's frozen rows; made once, it is found again."""
     with task.scope():
         made = _run(run)
-        export(Showing(made, tuple(names) if names is not None else None, sort, outside), kind)
+        shown = tuple(names) if names is not None else None
+        export(Showing(made, shown, sort, outside, watch=task.progress), kind)
         view = urlencode({"col": names or [], "sort": [sort] if sort else []}, doseq=True)
         address = reverse("run-export", args=[run, kind])
         return {"url": f"{address}?{view}" if view else address}

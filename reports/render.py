@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal as D
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,10 @@ from reports.frozen import Frozen
 from reports.models import Export, Run
 from reports.packing import unpack_all
 from reports.registry import REPORTS
-from reports.run import scratch
+from reports.run import Progress, scratch
 from resellerkpi.core.access import OUTSIDER, Capability
 from resellerkpi.core.artifacts import path_of, store
-from resellerkpi.core.batches import Batch
+from resellerkpi.core.batches import Batch, size_of
 from resellerkpi.core.columns import Column, day, visible
 from resellerkpi.core.models import Artifact
 from resellerkpi.core.scope import current
@@ -41,6 +41,7 @@ class Showing:
     names: tuple[str, ...] | None = None
     sort: str = ""
     outside: bool = False
+    watch: Progress | None = field(default=None, compare=False)
 
     @cached_property
     def columns(self) -> list[Column]:
@@ -73,12 +74,24 @@ class Showing:
         return self.frozen.order(self.sorted_by, descending=self.sort.startswith("-"))
 
     def batches(self) -> Iterator[Batch]:
-        """Yield the rows shown as batches."""
-        return self.frozen.batches(self.order)
+        """Yield the rows shown as batches; who watches is told after each."""
+        done = 0
+        for batch in self.frozen.batches(self.order):
+            yield batch
+            done += size_of(batch)
+            if self.watch:
+                self.watch(done, self.run.row_count, f"{done:,} of {self.run.row_count:,} rows")
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the rows shown."""
         return self.frozen.rows(start=start, stop=stop, order=self.order)
+
+    def watched(self) -> Iterator[dict[str, Any]]:
+        """Yield all rows; who watches is told now and then."""
+        for done, row in enumerate(self.rows(), 1):
+            yield row
+            if self.watch and done % 1_000 == 0:
+                self.watch(done, self.run.row_count, f"{done:,} of {self.run.row_count:,} rows")
 
     @cached_property
     def totals(self) -> list[dict[str, Any]]:
@@ -225,7 +238,7 @@ def _write_json(showing: Showing, path: Path) -> None:
         "tie_outs": [] if showing.outside else made.tie_outs,
     }
     with path.open("w", encoding="utf-8") as out:
-        write_json(showing.columns, showing.rows(), out, **about)
+        write_json(showing.columns, showing.watched(), out, **about)
 
 
 _WRITERS: dict[str, Callable[[Showing, Path], None]] = {

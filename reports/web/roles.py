@@ -8,7 +8,7 @@ from typing import Any
 
 from reports.registry import REPORTS
 from resellerkpi.core.access import CAPABILITIES, Capability, Role
-from resellerkpi.core.columns import Column, Flag, Text
+from resellerkpi.core.columns import Column, Text
 from resellerkpi.ui.panels import Panel, TablePanel
 from resellerkpi.ui.views import Page
 
@@ -39,7 +39,7 @@ class RolesPage(Page):
 
 def panels() -> list[Panel]:
     """Return what roles may do, and the columns that ask for something."""
-    flags = [Flag(name=role.value, label=str(role.label), sortable=False) for role in Role]
+    flags = [Text(name=role.value, label=str(role.label), sortable=False) for role in Role]
     doing = [{"what": str(capability.label), **_roles_with(capability)} for capability in Capability]
     seeing = [
         {"place": g.place, "column": g.column, "needs": str(g.needs.label), **_roles_with(g.needs)}
@@ -56,8 +56,8 @@ def panels() -> list[Panel]:
     ]
 
 
-def _roles_with(capability: Capability) -> dict[str, bool]:
-    return {role.value: capability in CAPABILITIES[role] for role in Role}
+def _roles_with(capability: Capability) -> dict[str, str]:
+    return {role.value: "Yes" if capability in CAPABILITIES[role] else "" for role in Role}
 
 
 def guarded() -> list[Guarded]:

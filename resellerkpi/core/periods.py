@@ -7,7 +7,20 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 GRAINS = ("day", "week", "month", "quarter", "year")
-PRESETS = ("this_month", "last_month", "last_3_months", "last_12_months", "this_year", "last_year")
+PRESETS = (
+    "this_month",
+    "last_month",
+    "last_3_months",
+    "last_12_months",
+    "this_quarter",
+    "last_quarter",
+    "this_year",
+    "last_year",
+    "this_week",
+    "last_week",
+    "today",
+    "yesterday",
+)
 
 
 class BadPeriod(ValueError):
@@ -140,8 +153,17 @@ def parse_period(text: str, *, today: date, zone: ZoneInfo) -> Period:
 
 def preset(name: str, *, today: date, zone: ZoneInfo) -> Period:
     """Return a relative period as seen from a day."""
-    month, year = month_of(today, zone), containing(today, "year", zone)
+    day, week, quarter, year = (
+        containing(today, grain, zone) for grain in ("day", "week", "quarter", "year")
+    )
+    month = month_of(today, zone)
     return {
+        "today": day,
+        "yesterday": day.previous(),
+        "this_week": week,
+        "last_week": week.previous(),
+        "this_quarter": quarter,
+        "last_quarter": quarter.previous(),
         "this_month": month,
         "last_month": month.previous(),
         "last_3_months": Period(add_months(month.start, -3), month.start, zone),

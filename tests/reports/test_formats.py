@@ -25,6 +25,7 @@ from reports.registry import REPORTS
 from reports.render import FORMATS, Showing, export, total_as_json
 from reports.report import Report
 from reports.run import forget_expired, run
+from reports.saved import save
 from reports.web.table import frozen_table
 from resellerkpi.core.access import Role
 from resellerkpi.core.artifacts import path_of
@@ -344,6 +345,30 @@ def test_the_report_of_the_docs_works_as_written(world: World) -> None:
                 ("Alpha Dealer 2", 1, D("100.00"), "100.00"),
             ]
             assert average.display(showing.totals[0]) == "93.33"
+            for kind in FORMATS:
+                assert path_of(export(showing, kind)).stat().st_size > 500
+            lines = read_csv(path_of(export(showing, "csv")))
+            assert [line["Net change %"] for line in lines] == ["", ""]
+            assert [line["Average before"] for line in lines] == ["", ""]
+            ExchangeRate.objects.create(
+                reseller=world.alpha.reseller,
+                base="EUR",
+                currency="GBP",
+                date=date(2026, 10, 30),
+                rate=D("0.5"),
+            )
+            euros = run(REPORTS.get("spending"), YEAR | {"currency": ["EUR"]}, now=NOW)
+            assert [(t["currency"], t["net"]) for t in euros.totals] == [("EUR", "560.00")]
+            kept = save(
+                REPORTS.get("spending"),
+                name="Euros",
+                params=euros.params | {"sort": ["-net"]},
+                is_shared=False,
+                owner_id=world.ana.pk,
+                now=NOW,
+            )
+            assert run(REPORTS.get("spending"), kept.params, now=NOW).sha256 == euros.sha256
+            assert kept.view == {"sort": ["-net"]}
             plain = run(REPORTS.get("spending"), YEAR | {"customer": ["C002"]}, now=NOW)
             assert [row["by_account"] for row in Showing(plain).rows()] == ["C002"]
     finally:

@@ -17,6 +17,7 @@ from resellerkpi.core.access import Role
 from resellerkpi.core.periods import Period
 from resellerkpi.core.scope import enter
 from tests.reports.bills import NOW, Bill, make_bills, three_bills
+from tests.reports.test_formats import fill
 from tests.world import World, make_world
 
 pytestmark = pytest.mark.django_db
@@ -219,3 +220,39 @@ def test_an_amount_of_two_foreign_currencies_goes_over_the_base(world: World) ->
         D("0.64"),
         date(2026, 11, 19),
     )
+
+
+@pytest.mark.parametrize("target", ["", "EUR"])
+def test_groups_and_comparisons_add_up_to_the_rows_themselves(world: World, target: str) -> None:
+    fill(world, 40)
+    for day, value in ((date(2026, 1, 2), "0.83"), (date(2026, 5, 9), "0.871234")):
+        rate(world, "GBP", day, value)
+    second = {"on_or_after": ["2026-04-01"], "before": ["2026-07-01"], "currency": [target]}
+    first = second | {"on_or_after": ["2026-01-01"], "before": ["2026-04-01"]}
+    wanted, earlier_ones = (sums(rows) for _, rows in (asked(world, **second), asked(world, **first)))
+    assert len(wanted) == (1 if target else 2)
+    for groups in (
+        ["month"],
+        ["week", "dealer"],
+        ["customer", "method"],
+        ["tags"],
+        ["day", "customer", "year"],
+    ):
+        made, rows = asked(world, **second, group_by=groups, compare=["previous"])
+        assert sums(rows) == wanted
+        assert sums(rows, "_before") == earlier_ones
+        keys = [tuple(row[key] for key in made.keys) for row in rows]
+        assert len(keys) == len(set(keys))
+        for total in made.totals:
+            code = total["currency"]
+            assert D(total["gross"]) == wanted.get(code, D(0))
+            assert D(total["gross_change"]) == wanted.get(code, D(0)) - earlier_ones.get(code, D(0))
+
+
+def sums(rows: list[dict[str, Any]], suffix: str = "") -> dict[str, D]:
+    """Add gross up by currency, row by row."""
+    found: dict[str, D] = {}
+    for row in rows:
+        if row[f"gross{suffix}"] is not None:
+            found[row["currency"]] = found.get(row["currency"], D(0)) + row[f"gross{suffix}"]
+    return found

@@ -119,7 +119,10 @@ def described(report: Report) -> dict[str, Any]:
         "name": report.name,
         "purpose": report.purpose,
         "version": report.version,
-        "filters": list(report.Filters.base_fields),
+        "filters": [name for name in report.Filters.base_fields if name not in report.Filters.without],
+        "groups": [dimension.slug for dimension in report.dimensions],
+        "compares": report.Filters.asks.compares,
+        "converts": report.billed is not None,
         "columns": [{"name": c.name, "title": c.title, "help": c.help} for c in report.columns],
         "charts": [preset.slug for preset in report.charts],
     }
