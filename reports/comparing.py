@@ -35,8 +35,8 @@ def earlier(period: Period, step: str) -> Period:
 
 
 def measures(columns: Sequence[Column], names: Sequence[str] = ()) -> list[Column]:
-    """Return the columns that are compared: those named, else every total and every ratio."""
-    return [c for c in columns if (c.name in names if names else c.total == SUM or c.parts)]
+    """Return the columns that are compared: those named, else every total, level and ratio."""
+    return [c for c in columns if (c.name in names if names else c.total == SUM or c.level or c.parts)]
 
 
 def with_changes(columns: Sequence[Column], compared: Sequence[Column]) -> list[Column]:

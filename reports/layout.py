@@ -27,7 +27,7 @@ def _plain(report: Report, f: ReportFilters) -> list[Column]:
     if not f.groups:
         return shown
     codes = _codes(shown)
-    kept = [c for c in shown if c.total or c.parts or c.name in codes]
+    kept = [c for c in shown if c.total or c.level or c.parts or c.name in codes]
     named = {c.name for c in kept}
     more = [Code(name=code, label="Currency") for code in codes if code not in named]
     return [*(c for d in f.groups for c in d.columns), *more, *kept]

@@ -1,7 +1,9 @@
 """Columns, declared once: label, unit, total, who may see them, and how each output shows them.
 
 A column reads `name` from a row (any mapping). Money columns name the row's currency field. A figure with `parts` is
-a ratio: it carries the names of its numerator and denominator so that totals divide sums, never average ratios.
+a ratio: it carries the names of its numerator and denominator so that totals divide sums, never average ratios. A
+`level` is how things stand at the end of a row (a balance, a number of customers): it means something of a group and
+can be compared, but rows of it are never summed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +33,7 @@ class Column:
     help: str = ""
     source: str = ""
     total: str | None = None
+    level: bool = False
     needs: Capability | None = None
     group: str = ""
     url: str = ""

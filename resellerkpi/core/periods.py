@@ -86,6 +86,8 @@ class Period:
     def __str__(self) -> str:
         if self._whole_months() == 1:
             return f"{self.start:%B %Y}"
+        if self.days == 1:
+            return f"{self.start.day} {self.start:%b %Y}"
         return f"{self.start.day} {self.start:%b %Y} to {self.last_day.day} {self.last_day:%b %Y}"
 
 

@@ -325,7 +325,7 @@ def test_every_report_says_what_it_is() -> None:
         names = [column.name for column in report.columns]
         assert len(names) == len(set(names))
         drawn: set[str] = {c for p in report.charts for c in (p.chart.x, *p.chart.y, p.chart.series) if c}
-        assert drawn <= set(names)
+        assert drawn <= {*names, *(c.name for d in report.dimensions for c in d.columns)}
         columns: list[Column] = list(report.columns)
         assert all(c.needs for c in columns if c.name in ("cost", "margin", "markup"))
 
