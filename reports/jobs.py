@@ -20,6 +20,7 @@ from reports.turns import take, tell_of_lost
 from resellerkpi.core.jobs import JobRefused, Task, job
 from resellerkpi.core.models import Job, User
 from resellerkpi.core.scope import current
+from resellerkpi.core.xls import TooWide
 
 
 def _run(pk: str) -> Run:
@@ -38,8 +39,8 @@ def forget_runs(task: Task) -> dict[str, Any]:
 
 
 @job("reports.run")
-def freeze_run(task: Task, *, run: str) -> dict[str, Any]:
-    """Freeze a large run; a run that is ready stays as it is."""
+def freeze_run(task: Task, *, run: str, then: str = "") -> dict[str, Any]:
+    """Freeze a large run and lead on to `then` below its address; a run that is ready stays as it is."""
     with task.scope():
         made = _run(run)
         try:
@@ -47,7 +48,7 @@ def freeze_run(task: Task, *, run: str) -> dict[str, Any]:
         except (BadQuery, NotAllowed) as refused:
             raise JobRefused(str(refused)) from None
         task.progress(made.row_count, made.row_count, f"{made.row_count:,} rows")
-        return {"url": reverse("run-result", args=[run]), "rows": made.row_count}
+        return {"url": reverse("run-result", args=[run]) + then, "rows": made.row_count}
 
 
 @job("reports.export")
@@ -58,7 +59,10 @@ def make_file(
     with task.scope():
         made = _run(run)
         shown = tuple(names) if names is not None else None
-        export(Showing(made, shown, sort, outside, watch=task.progress), kind)
+        try:
+            export(Showing(made, shown, sort, outside, watch=task.progress), kind)
+        except TooWide as wide:
+            raise JobRefused(str(wide)) from None
         view = urlencode({"col": names or [], "sort": [sort] if sort else []}, doseq=True)
         address = reverse("run-export", args=[run, kind])
         return {"url": f"{address}?{view}" if view else address}

@@ -74,15 +74,21 @@ def run(report: Report, params: Params, *, now: datetime, user: User | None = No
     return made
 
 
-def start(report: Report, params: Params, *, now: datetime, user: User | None = None) -> Run:
-    """Run a report of at most MOST_AT_ONCE rows at once; hand a larger one to a job and return the waiting run."""
+def start(report: Report, params: Params, *, now: datetime, user: User | None = None, then: str = "") -> Run:
+    """Run a report of at most MOST_AT_ONCE rows at once; hand a larger one to a job and return the waiting run.
+
+    `then` is what follows a result's address where the job leads in the end: "export.csv?sort=net", "?chart=blank".
+    """
     f = query(report, params, now=now)
     made = begin(report, f, now=now, user=user)
     try:
         freeze(made, report, f, most=MOST_AT_ONCE)
     except TooManyRows:
         made.job = enqueue(
-            "reports.run", {"run": str(made.pk)}, title=made.title, back_url=f"/reports/{report.slug}/"
+            "reports.run",
+            {"run": str(made.pk), "then": then},
+            title=made.title,
+            back_url=f"/reports/{report.slug}/",
         )
         made.save(update_fields=["job"])
     return made

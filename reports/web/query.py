@@ -48,23 +48,25 @@ class Query(Page):
         form = self.report.Filters(query, reseller=self.reseller, now=timezone.now())
         output = request.GET.get("output", "")
         if output in OUTPUTS and form.is_valid():
-            made = start(self.report, query, now=form.now, user=person(request))
-            return self.follow(made, output, view)
+            then = self.then(output, view)
+            made = start(self.report, query, now=form.now, user=person(request), then=then)
+            return self.follow(made, then)
         context = self.form_context(form, asked=bool(output)) | {"view": view, "output": output}
         return self.render(context, status=422 if output else 200)
 
-    def follow(self, made: Run, output: str, view: Mapping[str, Sequence[str]]) -> HttpResponse:
-        """Go on to the result as its address shows it, its file, its mail, or the job that makes it."""
+    def follow(self, made: Run, then: str) -> HttpResponse:
+        """Go on to the result, its file or mail, or the job that makes it and leads there."""
         if not made.is_ready and made.job is not None:
             return job_redirect(made.job)
+        return redirect(reverse("run-result", args=[made.pk]) + then)
+
+    def then(self, output: str, view: Mapping[str, Sequence[str]]) -> str:
+        """Return what follows the result's address: how it is shown, a file, or the mail it is sent by."""
         to = self.request.GET.get("send_to", "")
         if to and self.scope.can(Capability.SHARE):
-            mail = urlencode({"to": to, "formats": output})
-            return redirect(f"{reverse('run-mail', args=[made.pk])}?{mail}")
+            return f"mail/?{urlencode({'to': to, 'formats': output})}"
         shown = f"?{urlencode(view, doseq=True)}" if view else ""
-        if output in FORMATS:
-            return redirect(reverse("run-export", args=[made.pk, output]) + shown)
-        return redirect(reverse("run-result", args=[made.pk]) + shown)
+        return f"export.{output}{shown}" if output in FORMATS else shown
 
     def form_context(self, form: ReportFilters, *, asked: bool) -> dict[str, Any]:
         """Return the form in its parts (interval, filters, groups and comparison), and what each column means."""

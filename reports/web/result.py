@@ -7,6 +7,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
@@ -32,6 +33,7 @@ from resellerkpi.core.jobs import enqueue
 from resellerkpi.core.models import Artifact
 from resellerkpi.core.scope import current
 from resellerkpi.core.sheets import MEDIA
+from resellerkpi.core.xls import TooWide
 from resellerkpi.ui.htmx import is_partial, varies
 from resellerkpi.ui.job_page import job_redirect
 from resellerkpi.ui.panels import ChartPanel, Facts, Panel, TablePanel
@@ -190,8 +192,13 @@ class ExportFile(Page):
             return job_redirect(
                 enqueue("reports.export", params, title=f"{kind.upper()}: {run.title}", back_url=back)
             )
+        try:
+            artifact = export(showing, kind)
+        except TooWide as wide:
+            messages.error(request, str(wide))
+            return redirect("run-result", pk=run.pk)
         record("Report exported", run.title, run=run.pk, kind=kind, rows=run.row_count)
-        return download(export(showing, kind), run, kind)
+        return download(artifact, run, kind)
 
 
 def download(artifact: Artifact, run: Run, kind: str) -> FileResponse:

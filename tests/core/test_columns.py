@@ -9,10 +9,13 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from python_calamine import CalamineWorkbook
 
 from resellerkpi.core.access import Capability, Role, capabilities
+from resellerkpi.core.batches import batched
 from resellerkpi.core.columns import (
     SUM,
+    Bucket,
     Choice,
     Code,
     Column,
@@ -20,15 +23,18 @@ from resellerkpi.core.columns import (
     DateTime,
     Decimal,
     Flag,
+    Growth,
     Int,
     Minutes,
     Money,
     Percent,
+    Points,
     Text,
     totals,
     visible,
 )
-from resellerkpi.core.sheets import harmless, write_csv, write_json, write_xlsx
+from resellerkpi.core.sheets import Words, harmless, write_csv, write_json, write_xlsx
+from resellerkpi.core.xls import TooWide, pour_xls
 
 COLUMNS: list[Column] = [
     Text(name="name", help="Who"),
@@ -143,3 +149,57 @@ def test_csv_json_and_xlsx_carry_the_same_rows(tmp_path: Path) -> None:
     assert first[9] == datetime(2026, 11, 2, 9, 5, 7)  # noqa: DTZ001  spreadsheets have no zones
     assert book["About"]["A1"].value == "Report"
     assert sheet.max_row == 5
+
+
+def test_a_workbook_of_the_old_format_goes_on_in_the_next_sheet(tmp_path: Path) -> None:
+    columns = [Code(name="number"), Int(name="n", total=SUM), Date(name="day")]
+    rows = [{"number": f"+44{n:05}", "n": n, "day": date(2026, 1, 1)} for n in range(25)]
+    path = tmp_path / "a.xls"
+    words = Words("Calls: a/b", [{"n": 300}], ["Rows: 25"], [("Report", "Calls")])
+    assert pour_xls(columns, batched(columns, rows, size=7), path, words, most=14) == 25
+    book = CalamineWorkbook.from_path(str(path))
+    assert book.sheet_names == ["Calls  a b", "Calls  a b 2", "Calls  a b 3", "About"]
+    sheets = [book.get_sheet_by_name(name).to_python() for name in book.sheet_names[:3]]
+    assert [sheet[0] for sheet in sheets] == [["Number", "N", "Day"]] * 3
+    held = [row for sheet in sheets for row in sheet[1:] if str(row[0]).startswith("+44")]
+    assert held == [[row["number"], row["n"], row["day"]] for row in rows]
+    assert [row[:2] for row in sheets[2][-3:]] == [["Total", 300], ["", ""], ["Rows: 25", ""]]
+    assert len(sheets[0]) <= 14
+
+
+def test_a_workbook_too_wide_for_the_old_format_says_so(tmp_path: Path) -> None:
+    columns = [Int(name=f"c{n}") for n in range(257)]
+    with pytest.raises(TooWide, match="at most 256 columns; take XLSX"):
+        pour_xls(columns, [], tmp_path / "a.xls", Words("Wide"))
+
+
+@pytest.mark.parametrize(
+    ("grain", "shown"),
+    [
+        ("year", "2026"),
+        ("quarter", "Q4 2026"),
+        ("month", "Oct 2026"),
+        ("week", "Week of 5 Oct 2026"),
+        ("day", "5 Oct 2026"),
+    ],
+)
+def test_a_time_bucket_is_shown_by_its_name(grain: str, shown: str) -> None:
+    column = Bucket(name="by_time", grain=grain)
+    assert column.display({"by_time": date(2026, 10, 5)}) == shown
+    assert column.display({}) == "\N{EN DASH}"
+
+
+def test_averages_and_changes_come_from_their_parts() -> None:
+    row = {
+        "net": D(90),
+        "count": 3,
+        "net_before": D(50),
+        "count_before": 2,
+        "change": D(-60),
+        "before": D(-40),
+    }
+    average = Money(name="average", parts=("net", "count"))
+    points = Points(name="p", parts=("net", "count", "net_before", "count_before"), scale=1, decimals=2)
+    assert (average.value(row), points.display(row)) == (D(30), "5.00")
+    assert Growth(name="g", parts=("change", "before")).value(row) == D("-1.5")
+    assert Growth(name="g", parts=("change", "before")).value({"change": D(1), "before": D(0)}) is None

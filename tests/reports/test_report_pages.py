@@ -12,11 +12,12 @@ from django.test import Client
 import reports.run
 import reports.web.result
 from billing.models import LedgerEntry
-from reports.models import Run
+from reports.models import Export, Run
 from reports.registry import REPORTS
-from reports.render import Showing
+from reports.render import Showing, export
 from reports.run import run
 from resellerkpi.core.access import Role
+from resellerkpi.core.jobs import JobCancelled
 from resellerkpi.core.models import Job, User
 from resellerkpi.core.scope import Scope, enter
 from tests.reports.bills import NOW, Bill, make_bills, three_bills
@@ -191,6 +192,69 @@ def test_what_is_large_is_made_by_a_job(world: World) -> None:
     waiting = ana.get(f"{job.result_url}export.csv")
     assert waiting["Location"].startswith("/jobs/")
     assert b"A-0003" in content(ana.get(f"{job.result_url}export.csv"))
+
+
+@pytest.mark.usefixtures("small_limit")
+def test_a_job_leads_on_to_what_was_asked_for(world: World) -> None:
+    ana = signed_in(world.ana)
+    for asked, wanted in (
+        ("output=web&col=net&sort=-net&chart=dealers", "?col=net&sort=-net&chart=dealers"),
+        ("output=xls&sort=-net", "export.xls?sort=-net"),
+        ("output=csv&send_to=a%40b.example", "mail/?to=a%40b.example&formats=csv"),
+    ):
+        assert ana.get(f"{ADDRESS}&{asked}")["Location"].startswith("/jobs/")
+        with enter(world.alpha.scope()):
+            job = Job.objects.order_by("-created_at", "-pk").first()
+        assert job.result_url.partition(f"{job.params['run']}/")[2] == wanted
+    mail = ana.get(job.result_url)
+    assert mail.context["form"].initial["to"] == "a@b.example"
+
+
+def test_making_a_large_file_tells_how_far_it_is_and_stops_when_asked(world: World) -> None:
+    with enter(world.alpha.scope()):
+        frozen = run(REPORTS.get("invoices"), {"period": ["this_month"]}, now=NOW)
+        seen: list[tuple[int, int]] = []
+        export(Showing(frozen, watch=lambda done, total, _: seen.append((done, total))), "xlsx")
+        assert seen == [(3, 3)]
+
+        def stop(done: int, total: int, message: str) -> None:
+            raise JobCancelled(message)
+
+        for kind in ("csv", "xls"):
+            with pytest.raises(JobCancelled, match="3 of 3 rows"):
+                export(Showing(frozen, watch=stop), kind)
+        assert Export.objects.count() == 1
+
+
+def test_columns_are_chosen_by_the_address_for_page_and_files(world: World) -> None:
+    ana = signed_in(world.ana)
+    place = submit(ana)
+    page = ana.get(f"{place}?col=net&col=cost&sort=-net")
+    shown = ["number", "net", "cost"]
+    assert [c.name for c in page.context["table"].house_columns] == shown
+    files = dict(page.context["formats"])
+    assert files["csv"] == f"{place}export.csv?col=number&col=net&col=cost&sort=-net"
+    assert content(ana.get(files["csv"])).decode().splitlines()[:2] == [
+        "Invoice,Net,Cost",
+        "A-0002,100.00,60.000000",
+    ]
+    vic = signed_in(world.vic).get(f"{place}?col=net&col=cost")
+    assert [c.name for c in vic.context["table"].house_columns] == ["number", "net"]
+    nothing = ana.get(f"{place}?col=nonsense")
+    assert len(nothing.context["table"].house_columns) == len(ana.get(place).context["table"].house_columns)
+
+
+def test_a_chip_leads_to_the_query_without_it(world: World) -> None:
+    ana = signed_in(world.ana)
+    page = ana.get(submit(ana, f"{ADDRESS}&dealer=D1&unpaid=10") + "?sort=-net")
+    chips = {label: gone for label, _, gone in page.context["chips"]}
+    query = parse_qs(urlsplit(chips["Dealers"]).query)
+    assert query["output"] == ["web"]
+    assert query["sort"] == ["-net"]
+    assert query["unpaid"] == ["10"]
+    assert "dealer" not in query
+    assert (chips["Period"], chips["Layout"]) == ("", "")
+    assert ana.get(chips["Dealers"]).status_code == 302
 
 
 def test_roles_see_what_is_theirs(world: World) -> None:
