@@ -14,6 +14,7 @@ FIXED: dict[str, dict[str, str]] = {
     "bucket": BUCKETS,
     "reason": {**dict(CustomerEvent.Reason.choices), "unknown": "Not said"},
     "kind": {**dict(ChargeKind.choices), "credit_note": "Credit note", "supply": "Suppliers’ bills"},
+    "sold": {**dict(ChargeKind.choices), "credit_note": "Credit note"},
     "product": dict(FeatureType.Kind.choices),
     "within": BUCKETS,
     "why": dict(NotProduced.Reason.choices),
@@ -36,8 +37,8 @@ def labels(dimension: str, keys: Iterable[str]) -> dict[str, str]:
     names = FIXED.get(dimension, {})
     if dimension == "dealer":
         names = dict(Dealer.objects.filter(code__in=wanted).values_list("code", "name"))
-    elif dimension in ("feature", "package"):
-        names = dict(FeatureType.objects.filter(code__in=wanted).values_list("code", "name"))
+    elif dimension in ("feature", "package", "sold"):
+        names = names | dict(FeatureType.objects.filter(code__in=wanted).values_list("code", "name"))
     return {key: names.get(key) or key or NONE.get(dimension, "None") for key in wanted}
 
 

@@ -61,6 +61,7 @@ DIMENSIONS = {
     "error": "Error",
     "source": "Source",
     "item": "Product or service",
+    "sold": "Product",
     "stage": "Stage",
     "score": "Score",
     "channel": "Channel",

@@ -46,6 +46,24 @@ EARNED = Source(
     "r.currency",
     {"kind": "r.kind", "call_class": "r.call_class"},
 )
+#: Invoice lines and what credit notes take back of them, by what was sold: a catalogue entry, a class of calls, a kind.
+SOLD = Source(
+    "sold",
+    "(SELECT d.month, d.day, i.customer_id, i.currency, coalesce(t.code, nullif(l.call_class, ''), l.kind) AS sold,"
+    " l.net, l.cost FROM days d JOIN billing_invoice i ON i.reseller_id = %(reseller)s AND i.state <> 'draft'"
+    " AND {i.invoice_date} = d.month AND i.invoice_date <= d.day {mine i.customer_id}"
+    " JOIN billing_invoiceline l ON l.reseller_id = %(reseller)s AND l.invoice_id = i.id"
+    " LEFT JOIN billing_featuretype t ON t.id = l.feature_type_id AND t.reseller_id = %(reseller)s WHERE d.asked"
+    " UNION ALL SELECT d.month, d.day, n.customer_id, n.currency, coalesce(t.code, nullif(l.call_class, ''), l.kind,"
+    " 'credit_note'), -coalesce(k.net, n.net), 0 FROM days d JOIN billing_creditnote n"
+    " ON n.reseller_id = %(reseller)s AND {n.date} = d.month AND n.date <= d.day {mine n.customer_id}"
+    " LEFT JOIN billing_creditnoteline k ON k.reseller_id = %(reseller)s AND k.credit_note_id = n.id"
+    " LEFT JOIN billing_invoiceline l ON l.reseller_id = %(reseller)s AND l.id = k.invoice_line_id"
+    " LEFT JOIN billing_featuretype t ON t.id = l.feature_type_id AND t.reseller_id = %(reseller)s WHERE d.asked)",
+    (),
+    "r.currency",
+    {"sold": "r.sold"},
+)
 LOSING = "CASE WHEN r.cost > r.mrr THEN {} ELSE 0 END"
 PRICED = "CASE WHEN r.state IN ('rated', 'zero') THEN {} ELSE 0 END"
 
@@ -90,6 +108,27 @@ def gross_margin_customer() -> Shape:
     Sums are divided, margins never averaged. No revenue but cost: n/a, the loss is in the gross profit.
     """
     return flow(Part(EARNED, "r.net - r.cost"), Part(EARNED, "r.net"))
+
+
+@kpi(
+    name="Gross margin of products",
+    family=Family.MARGIN,
+    unit=Unit.PERCENT,
+    good=Good.UP,
+    rollup=Rollup.RATIO,
+    version=1,
+    by=("sold",),
+    small_base=False,
+    needs=MARGIN,
+    sources="SAFE",
+)
+def gross_margin_product() -> Shape:
+    """(Net − cost) ÷ net of the month's invoice lines less what credit notes took back of them, by what was sold.
+
+    What was sold is the entry of the catalogue (line, feature, package, hardware), else the class of the calls, else
+    the kind of the line. What suppliers charge beside it is in the gross margin of customers only.
+    """
+    return flow(Part(SOLD, "r.net - r.cost"), Part(SOLD, "r.net"))
 
 
 @kpi(

@@ -9,7 +9,7 @@ from tests.kpis import oracle as o
 from tests.kpis import oracle_more as m
 from tests.kpis.oracle_more import Out, Row, back, one
 from tests.kpis.oracle_units import rounded
-from tests.kpis.worlds import CATALOGUE, LAST, MONTHS, credit_of
+from tests.kpis.worlds import CATALOGUE, LAST, MONTHS, credit_of, line_cost
 
 D = Decimal
 Cells = dict[tuple[str, date, str], tuple[D, D | None]]
@@ -45,7 +45,7 @@ def losing(value: Callable[[int, D, D], Any], *, money: bool) -> Callable[[Row, 
         for code, (_, kind, currency, *_) in CATALOGUE.items():
             mine = [f for f in m.live(c, o.close(month)) if f[0] == code]
             brings = sum((o.feature_mrr(f, o.close(month)) for f in mine), D(0))
-            costs = sum((m.cost(f) for f in mine), D(0))
+            costs = sum((m.cost(f, o.close(month)) for f in mine), D(0))
             if costs > brings:
                 lost = D(value(sum(f[2] for f in mine), brings, costs))
                 found.append(({"feature": code, "product": kind}, currency if money else "", lost, None))
@@ -82,14 +82,29 @@ def mended(c: Row, month: date) -> Out:
     return found
 
 
+def sold(c: Row, month: date) -> Out:
+    """Return what invoice lines earned by what was sold; credit notes of the worlds say no line."""
+    found: Out = []
+    for b in o.bills(c):
+        if o.inside(b["date"], month):
+            for kind, feature, amount in b["lines"]:
+                net = -amount if kind == "credit" else amount
+                found.append((feature or kind, b["currency"], net - line_cost(feature), net))
+        noted = o._noted(b, month)
+        found.append(("credit_note", b["currency"], -noted, -noted))
+    return found
+
+
 def _profit(*, ratio: bool) -> Callable[[Row, date], Out]:
     def rule(c: Row, month: date) -> Out:
-        rows: list[tuple[str, str, D]] = []
+        rows: list[tuple[str, str, D, D]] = []
         for b in o.bills(c):
             if o.inside(b["date"], month):
-                rows += [(k, b["currency"], -a if k == "credit" else a) for k, _, a in b["lines"]]
-            rows.append(("credit_note", b["currency"], -o._noted(b, month)))
-        return [({"kind": k, "call_class": ""}, x, a, a if ratio else None) for k, x, a in rows]
+                rows += [
+                    (k, b["currency"], -a if k == "credit" else a, line_cost(f)) for k, f, a in b["lines"]
+                ]
+            rows.append(("credit_note", b["currency"], -o._noted(b, month), D(0)))
+        return [({"kind": k, "call_class": ""}, x, a - cost, a if ratio else None) for k, x, a, cost in rows]
 
     return rule
 
@@ -100,10 +115,11 @@ RULES: dict[str, Callable[[Row, date], Out]] = {
     "negative_margin_loss": calls(lambda r, c: c - r if loses(r, c) else 0, None),
     "negative_margin_services": losing(lambda quantity, brings, costs: quantity, money=False),
     "negative_margin_services_loss": losing(lambda quantity, brings, costs: costs - brings, money=True),
+    "gross_margin_product": sold,
     "invoice_anomalies": odd,
     "billing_accuracy": mended,
 }
-OWN = {"carrier", "service", "product", "why", "cause", "destination", "error"}
+OWN = {"carrier", "service", "product", "why", "cause", "destination", "error", "sold"}
 o.OWN |= OWN
 
 
@@ -165,7 +181,7 @@ def traffic(book: Row, month: date) -> Iterator[tuple[dict[str, str], str, D, D,
     for c in book["customers"]:
         for _, day, retail, cost in c["calls"]:
             if o.inside(day, month):
-                key = {"carrier": "K0", "service": "voice", "destination": "", "error": ""}
+                key = {"carrier": "K0", "service": "voice", "destination": "Spain", "error": ""}
                 currency = c["currency"] if D(retail) else "GBP"
                 yield key, currency, D(retail), D(0), D(60), D(1), False
                 yield key, c["currency"], D(0), D(cost), D(0), D(0), False

@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tests.kpis import oracle as o
-from tests.kpis.worlds import CATALOGUE, MORE, PRICE_CHANGE, reason_of, reversed_on, shares
+from tests.kpis.worlds import CATALOGUE, MORE, PRICE_CHANGE, cost_at, reason_of, reversed_on, shares
 
 D = Decimal
 Row = dict[str, Any]
@@ -345,9 +345,9 @@ def moved(rule: Callable[[int, int], tuple[Any, Any]]) -> Callable[[Row, date], 
     return rows
 
 
-def cost(f: tuple[Any, ...]) -> D:
-    """Return what a feature costs per month."""
-    whole = MORE[f[0]][0] * f[2] / {"month": 1, "quarter": 3, "year": 12}[CATALOGUE[f[0]][0]]
+def cost(f: tuple[Any, ...], day: date) -> D:
+    """Return what a feature costs per month on a day."""
+    whole = cost_at(f[0], day) * f[2] / {"month": 1, "quarter": 3, "year": 12}[CATALOGUE[f[0]][0]]
     return whole.quantize(D("0.000001"), ROUND_HALF_UP)
 
 
@@ -355,7 +355,7 @@ def margin(c: Row, month: date) -> Out:
     """Return MRR less cost over MRR."""
     day = o.close(month)
     return [
-        (f[0], CATALOGUE[f[0]][2], o.feature_mrr(f, day) - cost(f), o.feature_mrr(f, day))
+        (f[0], CATALOGUE[f[0]][2], o.feature_mrr(f, day) - cost(f, day), o.feature_mrr(f, day))
         for f in live(c, day)
     ]
 

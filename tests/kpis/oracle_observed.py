@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tests.kpis import oracle as o
-from tests.kpis.worlds import MONTHS
+from tests.kpis.worlds import MONTHS, line_cost
 
 D = Decimal
 Row = dict[str, Any]
@@ -146,7 +146,7 @@ def expected(slug: str, book: Row, dimension: str) -> Cells:
     if slug in SIMPLE:
         return {at: (x, None) for at, x in added(book, *SIMPLE[slug], dimension).items() if x}
     if slug in OF_LINES:
-        return _of_lines(book, dimension)
+        return _of_lines(slug, book, dimension)
     if slug in OF_CUSTOMERS:
         return _of_customers(slug, book, dimension)
     if slug == "order_fulfilment_median":
@@ -194,8 +194,8 @@ def _over(slug: str, book: Row, dimension: str) -> Cells:
     return {at: pair for at, pair in pairs.items() if (pair[0] or pair[1]) and (pair[0] or not dimension)}
 
 
-def _of_lines(book: Row, dimension: str) -> Cells:
-    """Lines of these worlds cost nothing, so that profit is revenue."""
+def _of_lines(slug: str, book: Row, dimension: str) -> Cells:
+    """Return revenue by campaign, less what the lines cost for profit."""
     found: Cells = {}
     for month in MONTHS:
         for c in book["customers"]:
@@ -203,6 +203,8 @@ def _of_lines(book: Row, dimension: str) -> Cells:
                 continue
             for b in o.bills(c):
                 net = sum((-a if k == "credit" else a for k, _, a in b["lines"]), D(0))
+                if slug == "campaign_profit":
+                    net -= sum((line_cost(f) for _, f, _ in b["lines"]), D(0))
                 net = (net if o.inside(b["date"], month) else D(0)) - o._noted(b, month)
                 at = (c["campaign"] if dimension else "", month, b["currency"])
                 found[at] = (found.get(at, (D(0), None))[0] + net, None)

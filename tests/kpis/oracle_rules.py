@@ -8,10 +8,10 @@ from math import ceil
 from typing import Any
 
 from tests.kpis import oracle as o
-from tests.kpis import oracle_margin, oracle_observed, oracle_units
+from tests.kpis import oracle_forecast, oracle_margin, oracle_observed, oracle_stale, oracle_units
 from tests.kpis import oracle_more as m
 from tests.kpis.oracle_more import D, Out, Row, back, counted, one, per_bill
-from tests.kpis.worlds import CATALOGUE, MONTHS, MORE, credit_of
+from tests.kpis.worlds import CATALOGUE, MONTHS, cost_at, credit_of
 
 
 def _service_by_month(c: Row, month: date) -> dict[str, D]:
@@ -183,6 +183,9 @@ RULES: dict[str, Callable[[Row, date], Out]] = {
     "acquisition_rate": _flag(
         lambda c, x: o.moves(c, x)["new"] or o.moves(c, x)["back"], lambda c, x: o.moves(c, x)["was"]
     ),
+    "cash_from_debt": oracle_forecast.from_debt,
+    "stale_features": oracle_stale.features(money=False),
+    "stale_features_loss": oracle_stale.features(money=True),
     "in_period_churn": _flag(_in_period),
     "customer_tenure": lambda c, x: one(m.stay(c, x), 1) if _now(c, x) else [],
     "declining_customers": _flag(m.fading),
@@ -397,7 +400,7 @@ def _opportunity(book: Row, dimension: str) -> Cells:
         active = sum(_now(c, month) for c in people)
         for code in ("rec", "plan"):
             having = sum(any(f[0] == code for f in m.live(c, day)) for c in people)
-            earns = m.price(code, day) - MORE[code][0]
+            earns = m.price(code, day) - cost_at(code, day)
             missing = max(D(25) / 100 * active - having, D(0))
             if active and earns > 0:
                 each = missing * earns / {"month": 1, "quarter": 3, "year": 12}[CATALOGUE[code][0]]
@@ -443,6 +446,11 @@ def expected(slug: str, book: Row, dimension: str) -> Cells:
         return oracle_observed.expected(slug, book, dimension)
     if slug in oracle_margin.BOOKS | oracle_margin.SPREAD:
         return oracle_margin.expected(slug, book, dimension)
+    if slug in oracle_forecast.SLUGS:
+        everyone = [c for c in book["customers"] if not c["is_test"] or c.get("others")]
+        o.RULES[slug] = lambda c, month: oracle_forecast.expected(slug, everyone, c, month)
+    if slug in oracle_stale.SLUGS:
+        return oracle_stale.expected(slug, book, dimension)
     if slug == "revenue_by_tenth":
         return _tenths(book, dimension)
     if slug == "numbers_unassigned":

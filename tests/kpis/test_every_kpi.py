@@ -159,7 +159,10 @@ def test_derived_kpis_and_readers_agree(book: dict[str, Any]) -> None:
         own = Reader(house, Scope.of(house.pk, dealer_id=dealer), worlds.NOW)
         mine = {k.slug: k for k in own.visible(KPIS)}
         assert not {"cac", "cac_campaign", "marketing_spend"} & set(mine)
-        others_out = [c if c["dealer"] == "D1" else {**c, "is_test": True} for c in book["customers"]]
+        others_out = [
+            c if c["dealer"] == "D1" else {**c, "is_test": True, "others": not c["is_test"]}
+            for c in book["customers"]
+        ]
         only = {**book, "customers": others_out}
         found = compute([k for k in BASE if k.slug in mine], own.closes_of(worlds.MONTHS))
         for slug, figures in found.items():

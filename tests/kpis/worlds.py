@@ -54,8 +54,18 @@ OWNED = {"line": True, "rec": False, "plan": True, "phone": True}
 #: What a euro is worth in pounds, from days on.
 RATES = [(date(2025, 6, 1), "0.85"), (date(2026, 2, 10), "0.8765"), (date(2026, 4, 30), "0.84")]
 #: What a customer of a hand-written book may leave out.
-UNSAID: dict[str, Any] = {"postcode": "", "tags": [], "loose": [], "ledger": [], "charges": [], "calls": []}
+UNSAID: dict[str, Any] = {
+    "postcode": "",
+    "tags": [],
+    "payment_method": "transfer",
+    "loose": [],
+    "ledger": [],
+    "charges": [],
+    "calls": [],
+}
 PRICE_CHANGE = date(2026, 3, 1)
+#: From this day on call recording costs more, at the same price.
+COST_RISE = date(2026, 4, 10)
 KINDS = ["recurring", "usage", "one_off", "credit"]
 
 days = st.dates(FIRST - timedelta(days=40), date(2026, 6, 10))
@@ -83,6 +93,7 @@ def account(draw: Any, index: int) -> dict[str, Any]:
         "client_type": draw(st.sampled_from(["client", "reseller"])),
         "segment": draw(st.sampled_from(["", "smb"])),
         "postcode": draw(st.sampled_from(["", "LS1 4AB", "sw1a 2aa"])),
+        "payment_method": draw(st.sampled_from(["direct_debit", "transfer", "cheque"])),
         "tags": draw(st.lists(st.sampled_from(["gold", "old"]), max_size=2, unique=True)),
         "campaign": draw(st.sampled_from(["", "radio"])),
         "currency": draw(st.sampled_from(["GBP", "EUR"])),
@@ -227,6 +238,7 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
                 "segment",
                 "postcode",
                 "tags",
+                "payment_method",
                 "campaign",
                 "currency",
                 "status",
@@ -298,17 +310,31 @@ def _type(reseller: Reseller, code: str) -> FeatureType:
         reseller=reseller, code=code, name=code, interval=interval, kind=kind, currency=currency,
         ladder=MORE[code][1], level=MORE[code][2], own_bill=OWNED[code],
     )  # fmt: skip
-    prices = ((before, date(2020, 1, 1), PRICE_CHANGE), (after, PRICE_CHANGE, None))
+    prices = (
+        (before, date(2020, 1, 1), PRICE_CHANGE),
+        (after, PRICE_CHANGE, COST_RISE),
+        (after, COST_RISE, None),
+    )
     for price, start, end in prices:
         FeaturePrice.objects.create(
             reseller=reseller,
             feature_type=made,
             price=price,
-            cost=MORE[code][0],
+            cost=cost_at(code, start),
             valid_from=start,
             valid_to=end,
         )
     return made
+
+
+def cost_at(code: str, day: date) -> Decimal:
+    """Return what a catalogue entry costs on a day."""
+    return MORE[code][0] + (Decimal("0.75") if code == "rec" and day >= COST_RISE else 0)
+
+
+def line_cost(feature: str) -> Decimal:
+    """Return what a line of an invoice cost: something where it is of a feature."""
+    return Decimal("1.50") if feature else Decimal(0)
 
 
 def term_of(feature: tuple[Any, ...]) -> date | None:
@@ -361,8 +387,8 @@ def _calls(reseller: Reseller, customer: Customer, c: dict[str, Any]) -> None:
             cursor.execute(
                 "INSERT INTO billing_call (reseller_id, started_at, carrier_id, file_id, batch_id, dedupe_key,"
                 " customer_id, number_id, line, duration, billed_seconds, service, state, billed_party, call_class,"
-                " currency, cost_currency, retail, cost) VALUES (%s, %s, %s, 1, 1, %s, %s, %s, 1, 60, 60, 'voice',"
-                " %s, 'x', 'Mobile', %s, %s, %s, %s)",
+                " destination, currency, cost_currency, retail, cost) VALUES (%s, %s, %s, 1, 1, %s, %s, %s, 1, 60, 60,"
+                " 'voice', %s, 'x', 'Mobile', 'Spain', %s, %s, %s, %s)",
                 [
                     reseller.pk,
                     datetime(day.year, day.month, day.day, 12, tzinfo=UTC),
@@ -426,6 +452,7 @@ def _bill(
             description=kind,
             feature_type=types.get(feature),
             net=-amount if kind == "credit" else amount,
+            cost=line_cost(feature),
         )
     if bill["draft"]:
         return

@@ -17,6 +17,7 @@ from billing.models import (
     NotProduced,
     Tariff,
     TariffAssignment,
+    TariffRate,
 )
 from resellerkpi.core.models import Reseller
 
@@ -47,12 +48,20 @@ runs = st.tuples(
     SHORT, st.integers(0, 9), st.one_of(st.none(), st.integers(0, 9)),
     st.dictionaries(st.integers(0, 5), st.sampled_from(["empty", "minimum", "hold", "credit"]), max_size=2),
 )  # fmt: skip
+#: (day a rate begins, price of a minute), of one destination
+rates = st.lists(
+    st.tuples(st.dates(date(2025, 12, 1), date(2026, 5, 25)), st.sampled_from(["0.01", "0.02", "0.035"])),
+    max_size=3,
+    unique_by=lambda r: r[0],
+)
 units = st.fixed_dictionaries(
     {
         "unrated": st.lists(unrated, max_size=3),
         "files": st.lists(files, max_size=3),
         "supply": st.lists(supply, max_size=4),
         "tariffs": st.lists(tariffs, max_size=2),
+        "bought": rates,
+        "sold": rates,
         "runs": st.lists(runs, max_size=2, unique_by=lambda r: r[0]),
     }
 )
@@ -93,6 +102,11 @@ def load(book: dict[str, Any], reseller: Reseller, customers: list[Customer]) ->
             last_call_at=None if wait is None else noon(day - timedelta(days=wait)),
         )  # fmt: skip
     _bills(book, reseller, customers, both)
+    _rates(
+        book.get("bought", []),
+        Tariff.objects.create(reseller=reseller, name="b", kind="wholesale", carrier=both[0]),
+    )
+    _rates(book.get("sold", []), Tariff.objects.create(reseller=reseller, name="s"))
     for index, (place, day, length, until) in enumerate(book.get("tariffs", [])):
         if place < len(customers):
             old = None if until is None else day + timedelta(days=until)
@@ -101,6 +115,16 @@ def load(book: dict[str, Any], reseller: Reseller, customers: list[Customer]) ->
                 reseller=reseller, customer=customers[place], tariff=tariff, call_class=str(index),
                 start_date=day, end_date=length and day + timedelta(days=length),
             )  # fmt: skip
+
+
+def _rates(found: list[Any], tariff: Tariff) -> None:
+    """Write the prices of a tariff for Spain, each up to the next."""
+    rows = sorted(found)
+    for index, (day, price) in enumerate(rows):
+        TariffRate.objects.create(
+            reseller_id=tariff.reseller_id, tariff=tariff, key="34", destination="Spain", price=Decimal(price),
+            valid_from=day, valid_to=rows[index + 1][0] if index + 1 < len(rows) else None,
+        )  # fmt: skip
 
 
 def _bills(book: dict[str, Any], reseller: Reseller, customers: list[Customer], both: list[Carrier]) -> None:
