@@ -10,13 +10,17 @@ from typing import Any
 
 from django.db import connection
 
-from billing.models import BillingRun, CdrFile
+from billing.models import BillingRun, CdrFile, ChangedDay
 from kpis.asked import Cell, Figure, Figures
 from kpis.kpi import KPIS, Kpi
-from kpis.models import Close, Fill, Frozen, Snapshot
+from kpis.models import Change, Close, Fill, Frozen, Snapshot
 from kpis.options import Options
+from resellerkpi.core import audit
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import add_months, local_day
+
+#: States of a bill run that a month does not wait for.
+FINISHED = [BillingRun.State.CONFIRMED, BillingRun.State.SENT]
 
 
 class CannotClose(ValueError):
@@ -78,7 +82,10 @@ def close_due(reseller: Reseller, options: Options, *, now: datetime) -> list[da
 def close(
     reseller: Reseller, month: date, options: Options, *, now: datetime, by_hand: bool = False
 ) -> Close:
-    """Keep a month's figures as they are; raises CannotClose with a sentence."""
+    """Keep a month's figures as they are; raises CannotClose with a sentence.
+
+    By hand only figures that are up to now are kept.
+    """
     fill = Fill.objects.filter(reseller=reseller).first()
     if add_months(month, 1) > local_day(now, reseller.zone):
         raise CannotClose(f"{month:%B %Y} is not over yet.")
@@ -86,6 +93,10 @@ def close(
         raise CannotClose(f"There are no figures of {month:%B %Y} to keep: refresh the KPIs first.")
     if Close.objects.filter(month=month).exists():
         raise CannotClose(f"{month:%B %Y} is already closed.")
+    if by_hand and _is_behind(fill):
+        raise CannotClose(
+            "Something changed since the figures were taken; they are made anew within ten minutes. Close it then."
+        )
     made = Close.objects.create(
         reseller=reseller,
         month=month,
@@ -97,7 +108,14 @@ def close(
     )
     with connection.cursor() as cursor:
         cursor.execute(_KEEP, {"reseller": reseller.pk, "month": month})
+    if by_hand:
+        audit.record("kpi_month.closed", f"{month:%B %Y}", as_of=fill.as_of)
     return made
+
+
+def _is_behind(fill: Fill) -> bool:
+    """Say whether something changed that the kept figures do not know of."""
+    return Change.objects.exists() or ChangedDay.objects.filter(changed_at__gt=fill.as_of).exists()
 
 
 _KEEP = """
@@ -110,9 +128,8 @@ FROM kpis_snapshot WHERE reseller_id = %(reseller)s AND month = %(month)s
 
 def _open_runs(month: date) -> bool:
     """Say whether a bill run dated in a month still waits to be confirmed."""
-    finished = [BillingRun.State.CONFIRMED, BillingRun.State.SENT]
     dated = BillingRun.objects.filter(invoice_date__gte=month, invoice_date__lt=add_months(month, 1))
-    return dated.exclude(state__in=finished).exists()
+    return dated.exclude(state__in=FINISHED).exists()
 
 
 def completeness(month: date) -> dict[str, Any]:

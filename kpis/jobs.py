@@ -1,6 +1,6 @@
 """Background work of the KPIs: keep the snapshots."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -15,12 +15,13 @@ CHANGERS = ("book.import", "usage.import", "usage.remove", "usage.repair", "bill
 
 
 @job(KIND, cron="5-59/10 * * * *")
-def refresh_snapshots(task: Task, *, full: bool = False) -> dict[str, Any]:
-    """Bring the snapshots of the job's reseller up to now; twice in a row is once."""
+def refresh_snapshots(task: Task, *, full: bool = False, at: str = "") -> dict[str, Any]:
+    """Bring the snapshots of the job's reseller up to now, or as if it were `at` (ISO); twice in a row is once."""
+    now = datetime.fromisoformat(at) if at else timezone.now()
     task.progress(0, 1, "Reading what changed")
     with task.scope() as scope:
         reseller = Reseller.objects.get(pk=scope.reseller_id)
-        done = refresh(reseller, now=timezone.now(), full=full)
+        done = refresh(reseller, now=now, full=full)
         yesterday = timezone.now() - timedelta(days=1)
         Job.objects.filter(kind=KIND, finished_at__lt=yesterday, owner__isnull=True).delete()
     task.progress(1, 1, f"{done.months} months made anew")

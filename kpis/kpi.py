@@ -167,7 +167,10 @@ def derived(kind: str, *needs: Need, combine: Combine) -> Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Kpi:
-    """A declared KPI; `beside` names the one that says how far off the figure may be."""
+    """A declared KPI; `beside` names the one that says how far off the figure may be.
+
+    `elsewhere` says how others count it, (who, how) each; `published` which values are known as good, and from whom.
+    """
 
     slug: str
     name: str
@@ -187,6 +190,8 @@ class Kpi:
     estimate: bool = False
     settings: tuple[str, ...] = ()
     beside: str = ""
+    elsewhere: tuple[tuple[str, str], ...] = ()
+    published: tuple[str, ...] = ()
 
     @property
     def is_ratio(self) -> bool:

@@ -15,7 +15,10 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class Point:
-    """A KPI in one month, for one key of a dimension and one currency; `value` is None when there is none."""
+    """A KPI in one month, for one key of a dimension and one currency; `value` is None when there is none.
+
+    `kept` is what a restated figure was when its month was closed.
+    """
 
     month: date
     key: str
@@ -23,6 +26,7 @@ class Point:
     numerator: Decimal | None
     denominator: Decimal | None
     marks: tuple[str, ...] = ()
+    kept: Decimal | None = None
 
     @property
     def value(self) -> Decimal | None:
@@ -129,7 +133,9 @@ def _compared(kpi: Kpi, point: Point, cell: Cell, setting: Setting) -> Point:
     if kpi.slug not in setting.closed.get(cell.month, ()):
         return point
     then = Point(cell.month, cell.key, cell.currency, *_parts(kpi, setting.frozen, cell)[:2])
-    return point if then.value == point.value else replace(point, marks=(*point.marks, "restated"))
+    if then.value == point.value:
+        return point
+    return replace(point, marks=(*point.marks, "restated"), kept=then.value)
 
 
 def _needed(figures: Mapping[str, Figures], need: Need, cell: Cell) -> Parts:

@@ -26,6 +26,16 @@ MARKS = {
     "no_base": "n/a: nothing to divide by",
     "negative_base": "n/a: the base is negative",
 }
+#: What each mark means, for who meets it.
+MARKS_TOLD = {
+    "open": "The month is not over: the figure is what there is so far, and is left out of the trend.",
+    "small_base": "It is taken over few: one more or less moves it much.",
+    "estimated": "It rests on an assumption, told in the definition.",
+    "restated": "Something that belongs to the month came in or changed after it was closed.",
+    "needs_data": "Something it reads has to be entered or uploaded first; it is never taken as 0.",
+    "no_base": "There is nothing to divide by, so there is no figure; it is not 0.",
+    "negative_base": "What it divides by is below zero, so that the figure would mean nothing.",
+}
 BUCKETS = {
     "not_due": "Not due",
     "days_1_30": "1–30 days",

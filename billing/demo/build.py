@@ -19,6 +19,7 @@ from billing.demo.leaks import UNCOLLECTED, Planted, plant, summary
 from billing.demo.observe import store_observations
 from billing.demo.people import make_people
 from billing.demo.plan import plan_customers
+from billing.demo.refresh import refresh_kpis
 from billing.demo.services import plan_services
 from billing.demo.shape import Calendar, House, houses
 from billing.demo.store_book import set_statuses, store_book, store_dealers
@@ -33,6 +34,8 @@ from resellerkpi.core.scope import Scope, enter
 
 Say = Callable[[str], None]
 BUILT = "demo.built"
+#: In how many of the latest months the KPIs were kept as they came; on which day of the next each month closes.
+KEPT, CLOSES_ON = 2, 6
 ACCEPTED = "Demo data: errors are planted and stay to be found."
 
 
@@ -173,6 +176,7 @@ def _months(
         if first < calendar.current:
             invoices = _bill(reseller, first, add_months(first, 1), collector)
             say(f"{house.name}: {first:%b %Y}, {rows:,} calls, {invoices} invoices")
+            _keep_figures(reseller, add_months(first, 1), calendar)
         else:
             say(f"{house.name}: {first:%b %Y} so far, {rows:,} calls, not billed yet")
         if first == calendar.first:
@@ -180,6 +184,13 @@ def _months(
     with enter(_scope(reseller)):
         collector.record_until(order.today)
         set_statuses(reseller, order.today)
+
+
+def _keep_figures(reseller: Reseller, month: date, calendar: Calendar) -> None:
+    """Have the KPIs made in the first days of one of the latest months, which closes the one before as it was then."""
+    day = month + timedelta(days=CLOSES_ON - 1)
+    if month > calendar.ago(KEPT) and day <= calendar.today:
+        refresh_kpis([reseller.code], at=_noon(day))
 
 
 def _load(

@@ -38,6 +38,13 @@ PAYMENT_COUNT = Source("payment_count", PAYMENTS.rows, (), "", PAYMENTS.own)
     by=("method", *BOOK),
     sources="SAFE",
     overview=True,
+    elsewhere=(
+        ("Kill Bill", "tries of a quarter of an hour against a fortnight before: an alert, no month"),
+    ),
+    published=(
+        "GoCardless: about 97.1 % in the UK (2.9 % fail)",
+        "SAFE: 97.3 %",
+    ),
 )
 def payment_first_time_success() -> Shape:
     """First presentations paid ÷ first presentations that ended paid or failed, by the date of the outcome.
@@ -94,6 +101,7 @@ def payment_recovery() -> Shape:
     rollup=Rollup.RATIO,
     version=1,
     by=("method", *BOOK),
+    published=("SAFE: up to 99.5 % after further tries",),
 )
 def payment_eventual_success() -> Shape:
     """Collections first presented with an outcome in the month before that were paid by the close, at whatever try ÷
@@ -111,6 +119,7 @@ def payment_eventual_success() -> Shape:
     version=1,
     by=("failure", "method", *BOOK),
     sources="GoCardless",
+    published=("GoCardless: four of five failures are for lack of funds",),
 )
 def payment_failures() -> Shape:
     """Presentations of any number that failed in the month, by the reason the bank gave."""

@@ -74,6 +74,7 @@ def invoices_not_produced() -> Shape:
     by=BOOK,
     settings=("anomaly_amount", "anomaly_percent", "anomaly_population"),
     sources="SAFE",
+    elsewhere=(("SAFE", "the same three conditions against the mean of three months"),),
 )
 def invoice_anomalies() -> Shape:
     """Customers whose net invoiced in the month is off the mean of the three months before by more than the standard

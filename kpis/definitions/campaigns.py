@@ -128,6 +128,9 @@ def _return(needed: Sequence[Parts]) -> tuple[Decimal, Decimal, Decimal]:
     small_base=False,
     needs=Capability.VIEW_MARGIN,
     sources="BluSynergy, reseller performance metrics",
+    elsewhere=(
+        ("Shopify, Attributy", "revenue instead of gross profit: see return on campaigns, by revenue"),
+    ),
 )
 def campaign_roi() -> Shape:
     """(Gross profit of the customers won by campaigns − cost of campaigns) ÷ cost of campaigns, over 12 months.

@@ -38,6 +38,10 @@ def outstanding() -> Shape:
     sources="SAFE",
     overview=True,
     settings=("ageing_basis",),
+    elsewhere=(
+        ("Kill Bill", "the whole amount from the day the invoice was made, whatever was paid since"),
+        ("Many ledgers", "from the invoice date: a setting here"),
+    ),
 )
 def aged_debt() -> Shape:
     """Open balance of invoices by days past the due date on the last day of the month.

@@ -89,6 +89,7 @@ def cohort_retention_mrr() -> Shape:
     by=BOOK,
     small_base=False,
     sources="SaaS Metrics Standards Board",
+    published=("SaaS Metrics Standards Board: a quarter under 82 %, median 91 %, a quarter above 95 %",),
 )
 def grr_year() -> Shape:
     """MRR at the close of the customers that had some twelve months before, of each at most what it was then ÷ their

@@ -38,6 +38,11 @@ SALES = "(r.gross - r.credited_gross)"
     by=BOOK,
     small_base=False,
     overview=True,
+    elsewhere=(
+        ("Others", "the mean of the debt at the start and the close: see on the average debt"),
+        ("Others", "counted back month by month: see counted back"),
+    ),
+    published=("CreditGuru: up to 1⅓ to 1½ times the payment terms is reasonable",),
 )
 def dso() -> Shape:
     """Outstanding at the close × days of the month ÷ (invoiced with VAT less credit notes) of the month.

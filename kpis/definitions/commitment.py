@@ -97,6 +97,10 @@ def recurring_share() -> Shape:
     rollup=Rollup.LAST,
     version=2,
     by=BOOK,
+    elsewhere=(
+        ("ProfitWell", "recurring metered charges are part of MRR"),
+        ("Stripe, Recurly, Lago", "usage is no part of MRR; no run rate"),
+    ),
 )
 def usage_run_rate() -> Shape:
     """Mean per month of the usage invoiced (net) in the last three full months: usage is not in MRR.

@@ -31,6 +31,11 @@ REGAINED = ("reactivation_window_days",)
     sources="SAFE, JeraSoft",
     settings=("count_by",),
     overview=True,
+    elsewhere=(
+        ("SAFE", "accounts by their status"),
+        ("JeraSoft", "clients that used something paid in the last months: see clients active"),
+        ("Lago", "subscriptions, not customers"),
+    ),
 )
 def customers_active() -> Shape:
     """Customers with at least one live number or active recurring feature on the last day of the month.
@@ -90,6 +95,11 @@ def customers_moved_in() -> Shape:
     version=3,
     by=SPLITS,
     settings=REGAINED,
+    elsewhere=(
+        ("ProfitWell", "back after any time away"),
+        ("Recurly", "back after a month or more"),
+        ("Maxio", "new again after more than 90 days away"),
+    ),
 )
 def customers_reactivated() -> Shape:
     """Customers active at the close of the month, not at the close before, but at some earlier close.
@@ -110,6 +120,12 @@ def customers_reactivated() -> Shape:
     sources="SAFE",
     overview=True,
     settings=("count_in_period", "count_by"),
+    elsewhere=(
+        ("Recurly, Stripe", "when the last subscription has ended"),
+        ("ProfitWell", "at the end of the time paid for"),
+        ("Maxio", "on the day of cancellation"),
+        ("Baremetrics", "also after 30 days unpaid"),
+    ),
 )
 def customers_lost() -> Shape:
     """Customers active at the close before and not at the close of the month.
@@ -147,9 +163,15 @@ def customers_net() -> Shape:
     rollup=Rollup.RATIO,
     version=4,
     by=(*SPLITS, "tag"),
-    sources="SAFE, BluSynergy; churn of customers at the start of the period as ChartMogul and Recurly",
+    sources="SAFE, BluSynergy",
     headline=2,
     settings=("churn_base", "count_in_period"),
+    elsewhere=(
+        ("ChartMogul, Recurly", "lost ÷ customers at the start of the month"),
+        ("Stripe", "lost ÷ (active 30 days before + joined since)"),
+        ("Baremetrics", "lost ÷ active 30 days before"),
+        ("Vodafone, Com Hem", "lost ÷ average of the customers at the start and the close: a setting here"),
+    ),
 )
 def churn_customer() -> Shape:
     """Customers lost in the month ÷ customers active at its start (or the average base, if so set).
@@ -187,6 +209,11 @@ def retention_customer() -> Shape:
     rollup=Rollup.DISTINCT,
     version=1,
     by=SPLITS,
+    elsewhere=(
+        ("ChartMogul", "left out of churn, as here"),
+        ("ProfitWell", "ignored"),
+        ("Stripe, Baremetrics", "counted as new and as lost: a setting here"),
+    ),
 )
 def in_period_churn() -> Shape:
     """Customers whose first and last service both lie between two closes: they never stood in the book at a close."""

@@ -59,6 +59,7 @@ DURATION = ("active_months",)
     by=BOOK,
     sources="JeraSoft",
     settings=DURATION,
+    elsewhere=(("JeraSoft", "Clients Active: the same, with its Active Duration"),),
 )
 def dynamics_active() -> Shape:
     """Number of customers with a paid call or a recurring or one-off charge in the last months (setting), this one

@@ -35,6 +35,7 @@ def features_total() -> Shape:
     by=SPLITS,
     sources="SAFE",
     overview=True,
+    published=("SAFE: under 15 % is low",),
 )
 def feature_take_up() -> Shape:
     """Customers who have the feature on the last day of the month ÷ all active customers.

@@ -101,6 +101,7 @@ def gross_profit() -> Shape:
     small_base=False,
     needs=MARGIN,
     sources="SAFE",
+    elsewhere=(("46labs", "sum of profit ÷ sum of revenue at every level, as here"),),
 )
 def gross_margin_customer() -> Shape:
     """Gross profit ÷ net of the month's invoice lines less credit notes; by kind of line it is the margin of products.

@@ -19,7 +19,7 @@ PAST = Part(MOVEMENTS, "r.mrr_past")
     rollup=Rollup.DISTINCT,
     version=1,
     by=BOOK,
-    sources="ChartMogul, Recurly (net per customer)",
+    sources="ChartMogul, Recurly",
 )
 def mrr_new() -> Shape:
     """Σ MRR at the close of customers that had none at the close before nor at any earlier close.
@@ -52,7 +52,11 @@ def mrr_reactivation() -> Shape:
     rollup=Rollup.DISTINCT,
     version=1,
     by=BOOK,
-    sources="ChartMogul, Recurly (net per customer)",
+    sources="ChartMogul, Recurly",
+    elsewhere=(
+        ("Recurly", "one difference per customer, as here"),
+        ("ChartMogul", "each change by itself; the net is the same"),
+    ),
 )
 def mrr_expansion() -> Shape:
     """Σ of what the MRR of a customer at the close is above that at the close before, where it had some then.
@@ -70,7 +74,11 @@ def mrr_expansion() -> Shape:
     rollup=Rollup.DISTINCT,
     version=1,
     by=BOOK,
-    sources="ChartMogul, Recurly (net per customer)",
+    sources="ChartMogul, Recurly",
+    elsewhere=(
+        ("ChartMogul, Stripe, ProfitWell", "one of several subscriptions cancelled is contraction, as here"),
+        ("Baremetrics, Kill Bill", "each cancelled subscription is churn"),
+    ),
 )
 def mrr_contraction() -> Shape:
     """Σ of what the MRR of a customer at the close is below that at the close before, where some is left.
@@ -175,6 +183,12 @@ def net_new_mrr_home() -> Shape:
     version=1,
     by=BOOK,
     sources="ChartMogul, Stripe",
+    elsewhere=(
+        ("ChartMogul", "a row of its own, as here"),
+        ("Stripe", "taken out of growth"),
+        ("Kill Bill", "one reference rate a month"),
+        ("Lago", "never converted"),
+    ),
 )
 def mrr_fx() -> Shape:
     """Σ MRR at the close of customers that had some at the close before: at the rate of the close − at the rate of
@@ -195,6 +209,10 @@ def mrr_fx() -> Shape:
     by=BOOK,
     small_base=False,
     sources="ChartMogul",
+    elsewhere=(
+        ("ChartMogul", "lost + contraction ÷ MRR at the start, as here"),
+        ("Kill Bill", "of plans billed on the first; a month without losses is missing"),
+    ),
 )
 def churn_mrr_gross() -> Shape:
     """(Lost + contraction) ÷ MRR at the close before."""
@@ -211,6 +229,10 @@ def churn_mrr_gross() -> Shape:
     by=BOOK,
     small_base=False,
     sources="ChartMogul",
+    elsewhere=(
+        ("ChartMogul", "takes off customers who came back, as here"),
+        ("Baremetrics", "leaves them out"),
+    ),
 )
 def churn_mrr_net() -> Shape:
     """(Lost + contraction − expansion − came back) ÷ MRR at the close before; below zero the rest grew by more.
@@ -230,6 +252,7 @@ def churn_mrr_net() -> Shape:
     by=BOOK,
     small_base=False,
     sources="ChartMogul",
+    published=("Median 91 %",),
 )
 def grr() -> Shape:
     """(MRR at the close before − lost − contraction) ÷ MRR at the close before: at most 100 %."""
@@ -247,6 +270,11 @@ def grr() -> Shape:
     small_base=False,
     settings=("nrr_reactivation",),
     sources="ChartMogul, Stripe, Baremetrics",
+    elsewhere=(
+        ("ChartMogul", "without customers who came back, as here"),
+        ("Baremetrics", "100 % − (churn − expansion) ÷ MRR at the start"),
+        ("ProfitWell", "customers who came back count as kept: a setting here"),
+    ),
 )
 def nrr() -> Shape:
     """(MRR at the close before + expansion − contraction − lost) ÷ MRR at the close before.
@@ -268,6 +296,8 @@ def nrr() -> Shape:
     small_base=False,
     settings=("quick_ratio_reactivation",),
     sources="Baremetrics, GrowPanel",
+    elsewhere=(("Baremetrics, GrowPanel", "without customers who came back, as here"),),
+    published=("Baremetrics: 4 or more is strong, under 1 the book shrinks",),
 )
 def quick_ratio() -> Shape:
     """(New + expansion) ÷ (contraction + lost); four is strong, under one the book shrinks.

@@ -26,6 +26,13 @@ from kpis.sources import (
     by=(*BOOK, "feature", *LISTS),
     sources="BluSynergy, Datagate",
     headline=1,
+    elsewhere=(
+        ("ChartMogul", "recurring lines; metered ones only when billed so; discounts lower it"),
+        ("Stripe", "without usage; lasting coupons lower it, limited ones do not"),
+        ("ProfitWell", "recurring metered charges are in; discounts always lower it"),
+        ("Recurly", "plan prices; refunds of dated lines lower it"),
+        ("Lago", "without usage; a currency at a time"),
+    ),
 )
 def mrr() -> Shape:
     """Σ of quantity × price less discount, per month, of the recurring features active on the last day of the month.
@@ -45,7 +52,11 @@ def mrr() -> Shape:
     rollup=Rollup.RATIO,
     version=4,
     by=(*BOOK, *LISTS),
-    sources="BluSynergy; average customers as the telecom industry does",
+    sources="BluSynergy",
+    elsewhere=(
+        ("Com Hem", "average of the first and the last day's customers, as here"),
+        ("ChartMogul, Stripe", "MRR ÷ customers: see recurring revenue per customer"),
+    ),
 )
 def arpu() -> Shape:
     """Service revenue of the month ÷ average of the customers active at its start and at its close.

@@ -34,6 +34,10 @@ def csat_responses() -> Shape:
     rollup=Rollup.RATIO,
     version=1,
     sources="reseller performance metrics",
+    elsewhere=(
+        ("Delighted, Intercom", "answers of 4 and 5 ÷ all answers, as here"),
+        ("Others", "the mean score: see mean satisfaction"),
+    ),
 )
 def csat() -> Shape:
     """Answers of 4 or 5 ÷ all answers of the month, on a scale from 1 to 5: (42 + 32) of 107 are 69.2 %."""

@@ -62,6 +62,11 @@ def _margin(needed: Sequence[Parts]) -> Three:
     by=BOOK,
     settings=("life_cap_months",),
     sources="ChartMogul, Baremetrics, ProfitWell",
+    elsewhere=(
+        ("ChartMogul", "revenue per account ÷ churn of the month; 0 when nobody left"),
+        ("Baremetrics", "revenue per user ÷ user churn"),
+        ("ProfitWell", "revenue per user ÷ (1 − retention), smoothed"),
+    ),
 )
 def clv_churn() -> Shape:
     """Mean monthly revenue per customer ÷ mean monthly customer churn, both over the last 12 months.
@@ -130,6 +135,7 @@ def _against(needed: Sequence[Parts]) -> Three:
     version=1,
     needs=MARGIN,
     settings=("life_cap_months",),
+    published=("Usual aim: 3",),
 )
 def ltv_cac() -> Shape:
     """Customer lifetime margin ÷ cost of winning a customer in the month; three is the usual aim."""

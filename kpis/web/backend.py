@@ -15,11 +15,12 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 
+from kpis.dictionary import types_of
 from kpis.kpi import KPIS, Kpi, UnknownDimension
 from kpis.reading import Reader
 from kpis.web.answers import Answer, amount, exact_json
 from kpis.web.asked import read_query
-from kpis.web.kpi_rows import kpi_answer, types_of
+from kpis.web.kpi_rows import kpi_answer
 from kpis.web.openapi import document
 from kpis.web.standing import STANDINGS
 from resellerkpi.core import keys

@@ -17,6 +17,12 @@ class Month(Date):
         return month(self.value(row))
 
 
+class Figure(Text):
+    """A figure already in words, with its unit."""
+
+    align = "right"
+
+
 def value_column(kpi: Kpi, name: str = "value", label: str = "") -> Column:
     """Return the column of a KPI's figure."""
     title = label or kpi.name
@@ -44,6 +50,8 @@ def columns(kpi: Kpi, points: Sequence[Point], dimension: str) -> list[Column]:
             Decimal(name="numerator", label="Divided", decimals=_decimals(p.numerator for p in points)),
             Decimal(name="denominator", label="By", decimals=_decimals(p.denominator for p in points)),
         ]
+    if any("restated" in p.marks for p in points):
+        found.append(value_column(kpi, name="kept", label="When closed"))
     return [*found, Text(name="marks", label="Remarks")]
 
 
@@ -62,5 +70,6 @@ def row(point: Point, names: Mapping[str, str]) -> dict[str, Any]:
         "value": point.value,
         "numerator": point.numerator,
         "denominator": point.denominator,
+        "kept": point.kept,
         "marks": ", ".join(MARKS[m] for m in point.marks),
     }

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -13,17 +13,19 @@ from kpis.compare import compound
 from kpis.compute import behind
 from kpis.kpi import KPIS, Kpi, UnknownDimension
 from kpis.labels import labels, order
+from kpis.models import Close
 from kpis.reading import Reader
 from kpis.series import Point, roots
 from kpis.web.asked import Query, read_query
 from kpis.web.columns import columns, row, value_column
+from kpis.web.dictionary import entry_of, links
 from kpis.web.observations import ask_for
 from kpis.web.tiles import at_month, change, current, main_line, words
-from kpis.words import DIMENSIONS, OVERLAPS, SETTINGS, SPACE, month, plain, setting, shown
+from kpis.words import DIMENSIONS, MARKS, MARKS_TOLD, OVERLAPS, SPACE, month, plain, shown
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Line
-from resellerkpi.core.columns import Choice, Code, Text, figure
-from resellerkpi.core.periods import BadPeriod, add_months
+from resellerkpi.core.columns import Choice, Code, Text, day, figure
+from resellerkpi.core.periods import BadPeriod, add_months, local_day
 from resellerkpi.core.sheets import write_csv
 from resellerkpi.ui.panels import Action, ChartPanel, EmptyState, Facts, HtmlPanel, Panel, TablePanel
 from resellerkpi.ui.views import Page
@@ -36,7 +38,7 @@ class KpiPage(Page):
     """What a page and the files of one KPI share: who may see it and what was asked."""
 
     capability: ClassVar[Capability | None] = Capability.VIEW_KPIS
-    template = "ui/detail.html"
+    template = "kpis/detail.html"
 
     def find(self) -> tuple[Kpi, Reader]:
         """Return the KPI of the address and a reader; a KPI the role may not see is not found."""
@@ -95,7 +97,7 @@ def _panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
     shown_points = [p for p in wide[query.by] if p.month in inside]
     names = labels(query.by, {p.key for p in shown_points}) if query.by else {}
     panels: list[Panel] = [
-        _headline(kpi, line, looked, _beside(kpi, reader, looked)),
+        _headline(kpi, line, looked, _beside(kpi, reader, looked), _closed(looked, reader)),
         _trend(kpi, shown_points, query.by, names),
     ]
     if query.by:
@@ -104,7 +106,8 @@ def _panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
         (row(p, names) for p in totals if p.month in inside), key=lambda r: r["month"], reverse=True
     )
     panels.append(TablePanel("By month", columns(kpi, totals, ""), table))
-    return [*panels, *_behind(kpi, reader, looked), _definition(kpi, reader)]
+    marks = {m for p in (*shown_points, *totals) if p.month in inside for m in p.marks}
+    return [*panels, *_behind(kpi, reader, looked), _definition(kpi, reader, marks)]
 
 
 def _filled(months: list[Any]) -> list[Any]:
@@ -131,7 +134,9 @@ def _beside(kpi: Kpi, reader: Reader, looked: Any) -> list[tuple[Any, ...]]:
     return [(other.name, f"± {shown(other, point.value)}", reverse("kpi", args=[other.slug]))]
 
 
-def _headline(kpi: Kpi, line: Sequence[Point], looked: Any, beside: Sequence[tuple[Any, ...]]) -> Facts:
+def _headline(
+    kpi: Kpi, line: Sequence[Point], looked: Any, beside: Sequence[tuple[Any, ...]], closed: str
+) -> Facts:
     now = at_month(line, looked) or line[-1]
     items: list[tuple[Any, ...]] = [(f"{looked:%B %Y}", shown(kpi, now.value, now.currency)), *beside]
     for ago, label in ((1, "On the month before"), (12, "On a year before")):
@@ -140,7 +145,19 @@ def _headline(kpi: Kpi, line: Sequence[Point], looked: Any, beside: Sequence[tup
     items += _compounded(kpi, line, looked)
     if now.marks:
         items.append(("Remarks", ", ".join(words(kpi, now))))
-    return Facts("In short", items)
+    if "restated" in now.marks:
+        items.append(("When closed", shown(kpi, now.kept, now.currency)))
+    return Facts("In short", [*items, ("Month", closed, reverse("kpi-month", args=[f"{looked:%Y-%m}"]))])
+
+
+def _closed(looked: Any, reader: Reader) -> str:
+    """Say whether the month looked at is closed, "" when no figures of it are kept."""
+    if reader.began is None or looked < reader.began:
+        return ""
+    made = Close.objects.filter(month=looked).first()
+    if made:
+        return f"Closed {day(local_day(made.closed_at, reader.reseller.zone))}"
+    return "Still open" if add_months(looked, 1) > reader.today else "Not closed"
 
 
 def _compounded(kpi: Kpi, line: Sequence[Point], looked: Any) -> list[tuple[Any, ...]]:
@@ -217,20 +234,12 @@ def _part_column(kpi: Kpi) -> Any:
     return value_column(KPIS.get("numbers_per_customer"), label="Counted")
 
 
-def _definition(kpi: Kpi, reader: Reader) -> HtmlPanel:
-    about = [
-        ("Unit", kpi.unit.value),
-        ("Good news when it goes", {"up": "up", "down": "down"}.get(kpi.good.value, "neither up nor down")),
-        ("Kind", f"{kpi.shape.kind}; months add up by: {kpi.rollup.value}"),
-        ("Version", str(kpi.version)),
-        ("Also known from", kpi.sources),
-        *((SETTINGS[name][0], setting(reader.options, name)) for name in kpi.settings),
-    ]
-    return HtmlPanel(
-        "kpis/_definition.html",
-        {"paragraphs": kpi.formula.split("\n\n"), "about": [a for a in about if a[1]], "as_of": reader.as_of},
-        title="How it is counted",
-    )
+def _definition(kpi: Kpi, reader: Reader, marks: Collection[str] = ()) -> HtmlPanel:
+    """Return the KPI's entry of the dictionary with the settings in force, and what the marks met here mean."""
+    met = [(MARKS[m], told) for m, told in MARKS_TOLD.items() if m in marks]
+    told = {"marks": met, "entry": entry_of(kpi, reader), "as_of": reader.as_of, **links(reader.scope)}
+    whole = Action("In the dictionary", f"{reverse('kpi-dictionary')}#{kpi.slug}")
+    return HtmlPanel("kpis/_definition.html", told, title="How it is counted", actions=[whole])
 
 
 class KpiCsv(KpiPage):

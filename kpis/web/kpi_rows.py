@@ -10,12 +10,6 @@ from kpis.web.answers import Answer, amount, ratio
 from kpis.web.asked import Query
 
 
-def types_of(kpi: Kpi) -> dict[str, str]:
-    """Return type -> dimension: summary and byMonth have none; byDealer, byNumberType and so on have one."""
-    named = {f"by{''.join(word.capitalize() for word in d.split('_'))}": d for d in kpi.by}
-    return {"summary": "", "byMonth": "", **named}
-
-
 def names_of(kpi: Kpi, dimension: str) -> list[str]:
     """Return the names of the fields of a KPI's rows."""
     key = [dimension, f"{dimension}_name"] if dimension else []

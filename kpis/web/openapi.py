@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from kpis.dictionary import types_of
 from kpis.kpi import KPIS, Kpi, Unit
-from kpis.web.kpi_rows import names_of, types_of
+from kpis.web.kpi_rows import names_of
 from kpis.web.standing import STANDINGS
 
 _TEXT: dict[str, Any] = {"type": "string"}

@@ -32,7 +32,7 @@ class Overview(Page):
 
     capability: ClassVar[Capability | None] = Capability.VIEW_KPIS
     title = "Overview"
-    purpose = "How the business is doing, as of the last closed month."
+    purpose = "How the business is doing, as of the last full month."
     template = "ui/detail.html"
 
     def get_context(self) -> dict[str, Any]:
@@ -104,11 +104,11 @@ def _cash(points: list[Point], outstanding: list[Point], began: date | None) -> 
 
 
 class KpiList(Page):
-    """Every KPI by family, with its last closed month and what it means."""
+    """Every KPI by family, with its last full month and what it means."""
 
     capability: ClassVar[Capability | None] = Capability.VIEW_KPIS
     title = "KPIs"
-    purpose = "Every figure the house keeps, what it was in the last closed month and how it is counted."
+    purpose = "Every figure the house keeps, what it was in the last full month and how it is counted."
     template = "ui/detail.html"
 
     def get_context(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""KPIs as tiles: the last closed month, its change, thirteen months as a line."""
+"""KPIs as tiles: the last full month, its change, thirteen months as a line."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -8,7 +8,7 @@ from django.urls import reverse
 from kpis.compare import Delta, delta
 from kpis.kpi import Kpi
 from kpis.series import Point
-from kpis.words import MARKS, changed, short, shown
+from kpis.words import MARKS, MARKS_TOLD, changed, short, shown
 from resellerkpi.ui.tiles import Change, Tile
 
 MEANING = {"watch": "plain"}
@@ -21,7 +21,7 @@ def main_line(points: Sequence[Point], currency: str) -> list[Point]:
 
 
 def current(points: Sequence[Point], began: date | None) -> int:
-    """Return the position of the month to show: the last closed one, or the open one of a book that began in it."""
+    """Return the position of the month to show: the last full one, or the open one of a book that began in it."""
     closed = [
         i for i, p in enumerate(points) if "open" not in p.marks and (began is None or p.month >= began)
     ]
@@ -61,7 +61,7 @@ def tile(kpi: Kpi, points: Sequence[Point], currency: str, began: date | None) -
         change=change(kpi, now, before),
         series=[p.value for p in line[max(0, at - 12) : at + 1]],
         url=reverse("kpi", args=[kpi.slug]),
-        definition=kpi.summary,
+        definition=" ".join([kpi.summary, *(MARKS_TOLD[m] for m in now.marks if m != "needs_data")]),
         marks=[*words(kpi, now), *([f"{others} more currencies"] if others > 0 else [])],
     )
 
@@ -77,7 +77,7 @@ def at_month(points: Sequence[Point], month: date) -> Point | None:
 
 
 def sentence(moved: dict[str, list[Point]], kpis: dict[str, Kpi], currency: str, began: date | None) -> str:
-    """Say in one sentence what changed in the last closed month: recurring revenue, customers, average invoice."""
+    """Say in one sentence what changed in the last full month: recurring revenue, customers, average invoice."""
     line = main_line(moved.get("mrr", []), currency)
     if not line:
         return ""

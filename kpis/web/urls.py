@@ -4,9 +4,11 @@ from django.urls import URLPattern, path
 
 from kpis.web.backend import BackendAnswer, BackendIndex, OpenApi
 from kpis.web.campaigns import CampaignEdit, CampaignList, CampaignPage, Funnel
+from kpis.web.closing import CloseMonth, Closing, MonthPage
 from kpis.web.connect import Connect, RevokeKey
 from kpis.web.counting import Counting
 from kpis.web.detail import KpiCsv, KpiDetail, KpiJson
+from kpis.web.dictionary import Dictionary, DictionaryJson
 from kpis.web.observations import (
     EnterObservations,
     ObservationList,
@@ -20,6 +22,11 @@ from kpis.web.why import Why
 urlpatterns: list[URLPattern] = [
     path("", Overview.as_view(), name="overview"),
     path("kpis/", KpiList.as_view(), name="kpi-list"),
+    path("kpis/dictionary/", Dictionary.as_view(), name="kpi-dictionary"),
+    path("kpis/dictionary.json", DictionaryJson.as_view(), name="kpi-dictionary-json"),
+    path("kpis/closing/", Closing.as_view(), name="kpi-closing"),
+    path("kpis/closing/<slug:month>/", MonthPage.as_view(), name="kpi-month"),
+    path("kpis/closing/<slug:month>/close/", CloseMonth.as_view(), name="kpi-month-close"),
     path("kpis/connect/", Connect.as_view(), name="kpi-connect"),
     path("kpis/keys/<int:pk>/revoke/", RevokeKey.as_view(), name="key-revoke"),
     path("kpis/settings/", Counting.as_view(), name="kpi-settings"),

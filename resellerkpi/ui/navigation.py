@@ -55,6 +55,8 @@ SECTIONS: tuple[Section, ...] = (
         "kpis",
         (
             Entry("All KPIs", "kpi-list", _C.VIEW_KPIS),
+            Entry("Dictionary", "kpi-dictionary", _C.VIEW_KPIS),
+            Entry("Closed months", "kpi-closing", _C.VIEW_KPIS),
             Entry("Campaigns", "campaign-list", _C.VIEW_MARGIN),
             Entry("Funnel", "funnel", _C.VIEW_KPIS),
             Entry("Why they leave and stay", "why-leave", _C.VIEW_KPIS),

@@ -12,9 +12,9 @@ from django.core.cache import cache
 from django.test import Client
 
 from billing.models import Customer, Dealer
+from kpis.dictionary import types_of
 from kpis.kpi import KPIS
 from kpis.web import backend
-from kpis.web.kpi_rows import types_of
 from kpis.web.standing import STANDINGS
 from resellerkpi.core import keys
 from resellerkpi.core.access import Capability, Role

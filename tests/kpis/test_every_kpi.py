@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kpis.asked import Asked, Figures
 from kpis.compute import compute
+from kpis.dictionary import markdown, whole
 from kpis.facts import first_month
 from kpis.kpi import KPIS, Kpi, Undeclared, Unit, flow, kpi
 from kpis.models import Snapshot
@@ -30,6 +31,7 @@ ROLLING = (
     "customers_moved_in", "numbers_total", "numbers_added", "numbers_removed",
 )  # fmt: skip
 VERSIONS = Path(__file__).with_name("versions.json")
+DOCUMENT = Path(__file__).parents[2] / "docs" / "kpi-dictionary.md"
 
 
 class Undo(Exception):
@@ -86,6 +88,14 @@ def test_a_changed_kpi_has_a_new_version() -> None:
     moved = [s for s in now if s in kept and now[s][1] != kept[s][1] and now[s][0] == kept[s][0]]
     assert moved == [], "their figures may change: raise their version, then write versions.json"
     assert now == kept
+
+
+def test_the_document_of_the_dictionary_is_true() -> None:
+    """Run with KPI_VERSIONS=write after adding or changing a KPI."""
+    told = markdown(whole())
+    if os.environ.get("KPI_VERSIONS") == "write":
+        DOCUMENT.write_text(told, encoding="utf-8")
+    assert DOCUMENT.read_text(encoding="utf-8") == told
 
 
 @pytest.mark.django_db

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from kpis.closing import CannotClose, close
+from kpis.dictionary import described
 from kpis.facts import months_between
 from kpis.kpi import KPIS, Kpi
 from kpis.options import Options
@@ -38,7 +39,7 @@ class Command(JsonCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the list or the figures; raise CommandError with a sentence."""
         if options["list"]:
-            answer: dict[str, Any] = {"kpis": [_described(k) for k in KPIS]}
+            answer: dict[str, Any] = {"kpis": [described(k) for k in KPIS]}
         elif options["close"]:
             try:
                 answer = _close(options["reseller"] or "", options["close"])
@@ -96,16 +97,3 @@ def _grouped(kpis: list[Kpi], reseller: Reseller, months: list[Any], by: str) ->
         {"slug": k.slug, "name": k.name, "unit": k.unit.value, "rows": [plain(k, p) for p in points[k.slug]]}
         for k in kpis
     ]
-
-
-def _described(kpi: Kpi) -> dict[str, Any]:
-    return {
-        "slug": kpi.slug,
-        "name": kpi.name,
-        "unit": kpi.unit.value,
-        "good": kpi.good.value,
-        "family": kpi.family.value,
-        "dimensions": list(kpi.by),
-        "version": kpi.version,
-        "formula": " ".join(kpi.formula.split()),
-    }
