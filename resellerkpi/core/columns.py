@@ -186,16 +186,17 @@ class Money(Number):
 
 @dataclass(frozen=True, kw_only=True)
 class Percent(Number):
-    """A ratio shown in per cent; without `parts` the value is the ratio itself (0.05 is 5 %)."""
+    """A ratio in per cent; without `parts` the value is the ratio itself (0.05 is 5 %); `absent` stands for none."""
 
     decimals: int = 1
+    absent: str = "n/a"
     kind: ClassVar[str] = "percent"
     excel_format: ClassVar[str] = "0.0%"
 
     def display(self, row: Row) -> str:
         """Return the ratio in per cent."""
         value = self.value(row)
-        return "n/a" if value is None else f"{figure(D(value) * 100, self.decimals)}\N{NO-BREAK SPACE}%"
+        return self.absent if value is None else f"{figure(D(value) * 100, self.decimals)}\N{NO-BREAK SPACE}%"
 
 
 class Growth(Percent):
@@ -239,9 +240,10 @@ class Minutes(Number):
         value = self.value(row)
         if value is None:
             return DASH
-        minutes, seconds = divmod(int(value), 60)
+        minutes, seconds = divmod(abs(int(value)), 60)
         hours, minutes = divmod(minutes, 60)
-        return f"{figure(hours, 0)}:{minutes:02d}:{seconds:02d}"
+        sign = MINUS if int(value) < 0 else ""
+        return f"{sign}{figure(hours, 0)}:{minutes:02d}:{seconds:02d}"
 
     def cell(self, row: Row) -> Any:
         """Return minutes as a decimal number."""
