@@ -28,13 +28,40 @@ def compute(kpis: Sequence[Kpi], asked: Asked, dimensions: Iterable[str] = ("",)
                 values[part.value] = None
                 if part.source.column(dimension):
                     splits.add(dimension)
-    sums = {
-        name: _sum(source, list(values), sorted(splits), asked)
-        for name, (source, values, splits) in wanted.items()
-    }
-    positions = {name: list(values) for name, (_, values, _) in wanted.items()}
+    sums: dict[str, Sums] = {}
+    positions: dict[str, list[str]] = {}
+    for family in _families([source for source, _, _ in wanted.values()]):
+        summed = list(dict.fromkeys(v for s in family for v in wanted[s.name][1]))
+        by = set[str]().union(*(wanted[s.name][2] for s in family))
+        found_of = _sum(family, summed, sorted(by), asked)
+        for source in family:
+            sums[source.name], positions[source.name] = found_of[bool(source.currency)], summed
     found = {kpi.slug: _assemble(kpi, set(dimensions), sums, positions) for kpi in plain}
     return found | _spread([k for k in kpis if k.shape.measure], asked, dimensions)
+
+
+def _families(sources: Sequence[Source]) -> list[list[Source]]:
+    """Group sources of the same rows, so that one query serves money and counts; of several currencies, the first."""
+    families: list[list[Source]] = []
+    for source in sorted(sources, key=lambda s: not s.currency):
+        akin = (f for f in families if not source.currency and _are_akin(f, source))
+        family = next(akin, None)
+        if family is None:
+            families.append([source])
+        else:
+            family.append(source)
+    return families
+
+
+def _are_akin(family: Sequence[Source], other: Source) -> bool:
+    same = [
+        (s.rows, s.tables, s.window, s.of_customers)
+        == (other.rows, other.tables, other.window, other.of_customers)
+        for s in family
+    ]
+    return all(same) and all(
+        s.own[d] == other.own[d] for s in family for d in s.own.keys() & other.own.keys()
+    )
 
 
 def sides(kpi: Kpi, dimension: str) -> list[Part]:
@@ -43,39 +70,57 @@ def sides(kpi: Kpi, dimension: str) -> list[Part]:
     return [part.at(dimension) for part in both if part is not None]
 
 
-def _sum(source: Source, values: Sequence[str], splits: Sequence[str], asked: Asked) -> Sums:
-    """Run the one query of a source: sums of its values by month, currency and each dimension alone."""
+def _sum(
+    family: Sequence[Source], values: Sequence[str], splits: Sequence[str], asked: Asked
+) -> dict[bool, Sums]:
+    """Run the one query of a family: sums by month and each dimension alone, with their currency and without."""
     with connection.cursor() as cursor:
-        cursor.execute(_statement(source, values, splits, asked), asked.parameters(source.window))
+        cursor.execute(_statement(family, values, splits, asked), asked.parameters(family[0].window))
         rows = cursor.fetchall()
-    found: Sums = {}
+    found: dict[bool, Sums] = {True: {}, False: {}}
     everything = 2 ** len(splits) - 1
-    for month, currency, mask, *rest in rows:
+    for month, currency, without, mask, *rest in rows:
         keys, sums = rest[: len(splits)], rest[len(splits) :]
         at = "" if mask == everything else splits[len(splits) - (everything ^ mask).bit_length()]
         key = "" if not at else str(keys[splits.index(at)])
-        found[Cell(at, key, month, currency)] = tuple(Decimal(s or 0) for s in sums)
+        cell = Cell(at, key, month, "" if without else currency)
+        found[not without][cell] = tuple(Decimal(s or 0) for s in sums)
     return found
 
 
-def _statement(source: Source, values: Sequence[str], splits: Sequence[str], asked: Asked) -> str:
+def _statement(family: Sequence[Source], values: Sequence[str], splits: Sequence[str], asked: Asked) -> str:
     """Return the SQL: rows are summed once by all dimensions together, then those few sums by each alone."""
+    source = family[0]
     dims = [f"d{i}" for i in range(len(splits))]
     keys = ["month", "currency", *dims]
     sums = [f", sum(v{i}) AS v{i}" for i in range(len(values))]
-    sets = ", ".join(f"(month, currency{extra})" for extra in ["", *[f", {d}" for d in dims]])
+    columns = [next(c for s in family if (c := s.column(split))) for split in splits]
+    leading = [
+        f"month{', currency' if s.currency else ''}" for s in {bool(s.currency): s for s in family}.values()
+    ]
+    sets = ", ".join(f"({lead}{extra})" for lead in leading for extra in ["", *[f", {d}" for d in dims]])
     rows = [
         "(SELECT r.month,",
         f"{source.currency or repr('')}::text AS currency",
-        *[f", ({source.column(split)})::text AS {d}" for split, d in zip(splits, dims, strict=True)],
+        *[f", ({column})::text AS {d}" for column, d in zip(columns, dims, strict=True)],
         *[f", {value} AS v{i}" for i, value in enumerate(values)],
         *asked.rows(source, splits),
         ") q",
     ]
     finest = ["(SELECT", ", ".join(keys), *sums, "FROM", *rows, "GROUP BY", ", ".join(keys), ") p"]
     mask = f"GROUPING({', '.join(dims)})" if dims else "0"
-    select = ["SELECT month, currency,", ", ".join([mask, *dims]), *sums, "FROM", *finest]
-    return " ".join([asked.tables(source, splits), *select, f"GROUP BY GROUPING SETS ({sets})"])
+    without = "GROUPING(currency)" if source.currency else "1"
+    select = [
+        "SELECT month,",
+        "currency" if source.currency else "''",
+        ",",
+        without,
+        ",",
+        ", ".join([mask, *dims]),
+    ]
+    return " ".join(
+        [asked.tables(source, splits), *select, *sums, "FROM", *finest, f"GROUP BY GROUPING SETS ({sets})"]
+    )
 
 
 def _spread(kpis: Sequence[Kpi], asked: Asked, dimensions: Iterable[str]) -> dict[str, Figures]:

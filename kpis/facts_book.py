@@ -129,7 +129,7 @@ WITH piece AS (
     JOIN billing_invoice i ON i.reseller_id = %(reseller)s AND i.state <> 'draft'
         AND {i.invoice_date} = d.month AND i.invoice_date <= d.day {mine i.customer_id}
     JOIN billing_invoiceline l ON l.reseller_id = i.reseller_id AND l.invoice_id = i.id
-        AND l.feature_type_id IS NOT NULL
+        AND l.feature_type_id IS NOT NULL {bill l.invoice_id}
     UNION ALL
     SELECT d.month, d.day, n.customer_id, l.feature_type_id, n.currency, -k.net
     FROM days d

@@ -1,10 +1,16 @@
 """Facts of money and usage at given days, as SQL: bills, lines, debt, cash, balances, calls.
 
-The texts use `days`, `account`, {a.date} and {mine a.customer_id} as those of `facts_book`.
+The texts use `days`, `account`, {a.date} and {mine a.customer_id} as those of `facts_book`; {bill a.invoice_id} and
+{receipt a.payment_id} narrow to the invoices and the payments of changed customers.
 """
 
+#: How many of the days asked for are before a date: the place of the last of them.
+_BEFORE = "width_bucket({date} - 1, ARRAY(SELECT day FROM days ORDER BY day))"
+
 MONEY = """
-WITH invoice AS (
+WITH stand AS (
+    SELECT d.*, row_number() OVER (ORDER BY day) AS place FROM days d
+), invoice AS (
     SELECT id, customer_id, currency, invoice_date, due_date, net, gross, is_disputed, {invoice_date} AS month
     FROM billing_invoice i WHERE reseller_id = %(reseller)s AND state <> 'draft' {mine i.customer_id}
 ), note AS (
@@ -25,8 +31,9 @@ WITH invoice AS (
     SELECT i.customer_id, i.currency, a.invoice_id, a.amount, a.credit_note_id,
         greatest(a.date, i.invoice_date) AS date,
         greatest(a.ended_date, CASE WHEN a.ended_date IS NOT NULL THEN i.invoice_date END) AS ended_date, a.date AS own
-    FROM billing_allocation a JOIN invoice i ON i.id = a.invoice_id WHERE a.reseller_id = %(reseller)s
-), owed AS (
+    FROM billing_allocation a JOIN invoice i ON i.id = a.invoice_id
+    WHERE a.reseller_id = %(reseller)s {bill a.invoice_id}
+), owed AS MATERIALIZED (
     SELECT i.*, CASE WHEN coalesce(a.settled, 0) = i.gross AND a.ended = 0 THEN a.last_date END AS settled_on
     FROM invoice i LEFT JOIN (
         SELECT invoice_id, sum(amount) AS settled, max(own) AS last_date, count(ended_date) AS ended
@@ -36,7 +43,10 @@ WITH invoice AS (
     SELECT d.month, d.day, o.id, o.customer_id, o.currency, o.is_disputed,
         d.day - CASE WHEN %(ageing_basis)s = 'invoice_date' THEN o.invoice_date ELSE o.due_date END AS late,
         o.gross - coalesce(sum(a.amount), 0) AS amount
-    FROM days d JOIN owed o ON o.invoice_date <= d.day AND (o.settled_on IS NULL OR o.settled_on > d.day)
+    FROM (
+        SELECT o.*, generate_series(AFTER_INVOICE + 1, coalesce(AFTER_SETTLED, (SELECT max(place) FROM stand))) AS place
+        FROM owed o
+    ) o JOIN stand d ON d.place = o.place
     LEFT JOIN share a ON a.invoice_id = o.id AND a.own <= d.day AND (a.ended_date IS NULL OR a.ended_date > d.day)
     GROUP BY d.month, d.day, o.id, o.customer_id, o.currency, o.due_date, o.invoice_date, o.gross, o.is_disputed
 ), settled AS (
@@ -54,19 +64,23 @@ WITH invoice AS (
     UNION ALL
     SELECT d.month, d.day, p.customer_id, p.currency, -p.amount FROM days d
     JOIN payment p ON {p.reversed_date} = d.month AND p.reversed_date <= d.day
-), spent AS (
+), spent AS MATERIALIZED (
     SELECT p.id, p.customer_id, p.currency, p.amount, p.received_date,
         CASE WHEN p.reversed_date IS NULL AND coalesce(a.used, 0) = p.amount AND a.ended = 0
             THEN greatest(a.last_date, p.received_date) ELSE p.reversed_date END AS until
     FROM payment p LEFT JOIN (
         SELECT payment_id, sum(amount) AS used, max(date) AS last_date, count(ended_date) AS ended
-        FROM billing_allocation WHERE reseller_id = %(reseller)s AND payment_id IS NOT NULL GROUP BY payment_id
+        FROM billing_allocation WHERE reseller_id = %(reseller)s AND payment_id IS NOT NULL {receipt payment_id}
+        GROUP BY payment_id
     ) a ON a.payment_id = p.id
 ), loose AS (
     SELECT d.month, d.day, s.id, s.customer_id, s.currency, s.amount - coalesce(sum(a.amount), 0) AS amount
-    FROM days d JOIN spent s ON s.received_date <= d.day AND (s.until IS NULL OR s.until > d.day)
+    FROM (
+        SELECT s.*, generate_series(AFTER_RECEIPT + 1, coalesce(AFTER_SPENT, (SELECT max(place) FROM stand))) AS place
+        FROM spent s
+    ) s JOIN stand d ON d.place = s.place
     LEFT JOIN billing_allocation a ON a.reseller_id = %(reseller)s AND a.payment_id = s.id AND a.date <= d.day
-        AND (a.ended_date IS NULL OR a.ended_date > d.day)
+        AND (a.ended_date IS NULL OR a.ended_date > d.day) {receipt a.payment_id}
     GROUP BY d.month, d.day, s.id, s.customer_id, s.currency, s.amount
 ), entry AS (
     SELECT d.month, d.day, i.customer_id, i.currency, 'invoice' AS what, 1 AS invoices, i.net, i.gross,
@@ -77,7 +91,7 @@ WITH invoice AS (
     SELECT d.month, d.day, i.customer_id, i.currency, 'service', 0, l.net, 0, 0, NULL
     FROM days d JOIN invoice i ON i.month = d.month AND i.invoice_date <= d.day
     JOIN billing_invoiceline l ON l.reseller_id = %(reseller)s AND l.invoice_id = i.id
-        AND l.kind IN ('recurring', 'usage', 'carrier', 'credit')
+        AND l.kind IN ('recurring', 'usage', 'carrier', 'credit') {bill l.invoice_id}
     UNION ALL
     SELECT n.month, n.day, n.customer_id, n.currency, 'note', 0, n.net, n.gross,
         CASE WHEN g.id IS NULL THEN 1 ELSE 0 END, NULL
@@ -123,6 +137,13 @@ SELECT e.month, e.day, e.customer_id, e.currency, sum(e.invoices)::int AS invoic
 FROM entry e JOIN account c ON c.id = e.customer_id
 GROUP BY e.month, e.day, e.customer_id, e.currency
 """
+for _mark, _date in (
+    ("AFTER_INVOICE", "o.invoice_date"),
+    ("AFTER_SETTLED", "o.settled_on"),
+    ("AFTER_RECEIPT", "s.received_date"),
+    ("AFTER_SPENT", "s.until"),
+):
+    MONEY = MONEY.replace(_mark, _BEFORE.replace("{date}", _date))
 
 LINES = """
 WITH line AS (
@@ -131,7 +152,7 @@ WITH line AS (
     FROM days d
     JOIN billing_invoice i ON i.reseller_id = %(reseller)s AND i.state <> 'draft'
         AND {i.invoice_date} = d.month AND i.invoice_date <= d.day {mine i.customer_id}
-    JOIN billing_invoiceline l ON l.reseller_id = i.reseller_id AND l.invoice_id = i.id
+    JOIN billing_invoiceline l ON l.reseller_id = i.reseller_id AND l.invoice_id = i.id {bill l.invoice_id}
     UNION ALL
     SELECT d.month, d.day, n.customer_id, n.currency, 'credit_note', '', 1, -n.net, 0, 0, 0
     FROM days d JOIN billing_creditnote n ON n.reseller_id = %(reseller)s AND {n.date} = d.month AND n.date <= d.day

@@ -17,6 +17,16 @@ BUCKETS = {
     "quarter": r"(date_trunc('quarter', \1)::date)",
     "year": r"(date_trunc('year', \1)::date)",
 }
+_MINE = "ANY(%(customers)s::bigint[])"
+_THEIRS = (
+    "AND \\1 = ANY(ARRAY(SELECT id FROM {table} WHERE reseller_id = %(reseller)s AND customer_id = {mine}))"
+)
+#: What a mark of the narrowing becomes.
+NARROWED = {
+    "mine": f"AND \\1 = {_MINE}",
+    "bill": _THEIRS.format(table="billing_invoice", mine=_MINE),
+    "receipt": _THEIRS.format(table="billing_payment", mine=_MINE),
+}
 FACTS = {
     "customerfact": book.CUSTOMERS,
     "numberfact": book.NUMBERS,
@@ -69,9 +79,13 @@ KEYS = {
 
 
 def written(text: str, *, grain: str = "month", narrow: bool = False) -> str:
-    """Write out the marks of a text: {a.date} as the first day of its bucket, {mine a.id} as the narrowing."""
-    mine = r"AND \1 = ANY(%(customers)s::bigint[])" if narrow else ""
-    return re.sub(r"\{([\w.]+)\}", BUCKETS[grain], re.sub(r"\{mine ([\w.]+)\}", mine, text))
+    """Write out the marks of a text: {a.date} as the first day of its bucket, {mine a.id} as the narrowing.
+
+    {bill a.id} and {receipt a.id} narrow to the invoices and payments of those customers.
+    """
+    for mark, only in NARROWED.items():
+        text = re.sub(rf"\{{{mark} ([\w.]+)\}}", only if narrow else "", text)
+    return re.sub(r"\{([\w.]+)\}", BUCKETS[grain], text)
 
 
 def preamble(*, grain: str = "month", narrow: bool = False) -> str:

@@ -107,7 +107,9 @@ def refresh(reseller: Reseller, *, now: datetime, full: bool = False) -> Refresh
     _trim(reseller.pk, first)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off")
-        cursor.execute("SET LOCAL work_mem = '64MB'")
+        cursor.execute(
+            "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off; SET LOCAL default_statistics_target = 25"
+        )
         facts, rows = work.do()
         cursor.execute("SET LOCAL enable_nestloop = on; SET LOCAL enable_mergejoin = on")
     fill, made = Fill.objects.update_or_create(

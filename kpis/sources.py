@@ -122,6 +122,30 @@ def packaged(source: Source) -> Source:
     )
 
 
+def moving(table: str, months: int, value: str, name: str) -> str:
+    """Return one row per customer and currency: the sum of a value over the last `months` months, where it has rows.
+
+    Every customer stands in every month, so that the sum moves on from month to month instead of being made anew.
+    """
+    return " ".join(
+        [
+            "(SELECT y.month, y.day, y.customer_id, y.currency, y.total AS",
+            name,
+            "FROM (SELECT w.month, w.day, w.asked, w.customer_id, w.currency,",
+            f"sum({value}) OVER past AS total,",
+            "count(x.customer_id) OVER past AS held FROM (SELECT d.*, h.customer_id, h.currency FROM days d CROSS JOIN",
+            "(SELECT DISTINCT customer_id, currency FROM",
+            table,
+            ") h) w LEFT JOIN",
+            table,
+            "x ON x.month = w.month AND x.customer_id = w.customer_id AND x.currency = w.currency",
+            "WINDOW past AS (PARTITION BY w.customer_id, w.currency ORDER BY w.month",
+            f"RANGE BETWEEN interval '{months} months -1 day' PRECEDING AND CURRENT ROW)) y",
+            "WHERE y.asked AND y.held > 0)",
+        ]
+    )
+
+
 _BAND = """CASE WHEN r.numbers = 0 THEN '0' WHEN r.numbers = 1 THEN '1' WHEN r.numbers <= 5 THEN '2-5'
     WHEN r.numbers <= 20 THEN '6-20' ELSE '21+' END"""
 CUSTOMERS = Source(
@@ -147,7 +171,7 @@ MONEY_COUNT = Source("money_count", "moneyfact", ("moneyfact",))
 #: Money of the last twelve months, the month looked at included.
 MONEY_YEAR = Source(
     "money_year",
-    trailing("moneyfact", 12, "x.currency, x.net - x.credited_net AS net"),
+    moving("moneyfact", 12, "x.net - x.credited_net", "net"),
     ("moneyfact",),
     "r.currency",
     window=11,

@@ -127,14 +127,14 @@ def _collected(months: int) -> Source:
         f"collected_{months}",
         " ".join(
             [
-                "(SELECT d.month, d.day, i.customer_id, i.currency, i.gross, coalesce((SELECT sum(a.amount)",
-                "FROM billing_allocation a WHERE a.reseller_id = %(reseller)s AND a.invoice_id = i.id",
+                "(SELECT d.month, d.day, i.customer_id, i.currency, i.id, i.gross, coalesce(sum(a.amount), 0) AS cash",
+                "FROM days d JOIN billing_invoice i",
+                "ON i.reseller_id = %(reseller)s AND i.state <> 'draft' AND i.gross > 0",
+                f"AND {{i.invoice_date}} = (d.month - interval '{months} months')::date {{mine i.customer_id}}",
+                "LEFT JOIN billing_allocation a ON a.reseller_id = %(reseller)s AND a.invoice_id = i.id",
                 "AND a.payment_id IS NOT NULL AND a.date <= least(d.day, i.invoice_date +",
                 str(30 * months),
-                ") AND (a.ended_date IS NULL OR a.ended_date > d.day)), 0) AS cash FROM days d JOIN billing_invoice i",
-                "ON i.reseller_id = %(reseller)s AND i.state <> 'draft' AND i.gross > 0",
-                f"AND {{i.invoice_date}} = (d.month - interval '{months} months')::date",
-                "{mine i.customer_id} WHERE d.asked)",
+                ") AND (a.ended_date IS NULL OR a.ended_date > d.day) WHERE d.asked GROUP BY 1, 2, 3, 4, 5, 6)",
             ]
         ),
         (),
@@ -234,12 +234,14 @@ LATENESS = Source(
     "lateness",
     "(SELECT w.month, w.day, w.customer_id, count(*) FILTER (WHERE w.settled < w.gross OR w.last_date > w.due_date)"
     " AS late FROM (SELECT t.month, t.day, t.id, t.customer_id, t.gross, t.due_date, max(a.date) AS last_date,"
-    " coalesce(sum(a.amount), 0) AS settled FROM (SELECT d.month, d.day, i.id, i.customer_id, i.gross, i.due_date,"
-    " row_number() OVER (PARTITION BY d.day, i.customer_id ORDER BY i.due_date DESC, i.id DESC) AS place FROM days d"
-    " JOIN billing_invoice i ON i.reseller_id = %(reseller)s AND i.state <> 'draft' AND i.gross > 0"
-    " AND i.due_date < d.day AND i.due_date > d.day - 190 {mine i.customer_id} WHERE d.asked) t"
+    " coalesce(sum(a.amount), 0) AS settled FROM (SELECT d.month, d.day, i.id, i.customer_id, i.gross, i.due_date"
+    " FROM days d JOIN (SELECT id, customer_id, gross, due_date,"
+    " lead(due_date, 3) OVER (PARTITION BY customer_id ORDER BY due_date, id) AS third_after FROM billing_invoice i"
+    " WHERE reseller_id = %(reseller)s AND state <> 'draft' AND gross > 0 {mine i.customer_id}) i"
+    " ON i.due_date < d.day AND i.due_date > d.day - 190 AND (i.third_after IS NULL OR i.third_after >= d.day)"
+    " WHERE d.asked) t"
     " LEFT JOIN billing_allocation a ON a.reseller_id = %(reseller)s AND a.invoice_id = t.id AND a.date <= t.day"
-    " AND (a.ended_date IS NULL OR a.ended_date > t.day) WHERE t.place <= 3 GROUP BY 1, 2, 3, 4, 5, 6) w"
+    " AND (a.ended_date IS NULL OR a.ended_date > t.day) GROUP BY 1, 2, 3, 4, 5, 6) w"
     " GROUP BY 1, 2, 3)",
 )
 

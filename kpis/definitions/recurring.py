@@ -140,12 +140,12 @@ def arpl() -> Shape:
 #: Customers at both closes, with service revenue of this month and of the month before.
 STAYED = Source(
     "stayed",
-    "(SELECT d.month, d.day, x.customer_id, m.currency,"
-    " sum(m.service_net) FILTER (WHERE m.month = d.month) AS now,"
-    " sum(m.service_net) FILTER (WHERE m.month < d.month) AS before"
-    " FROM days d JOIN customerfact x ON x.month = d.month AND x.active AND x.was_active"
-    " JOIN moneyfact m ON m.customer_id = x.customer_id AND m.month <= d.month"
-    " AND m.month > d.month - interval '2 months' WHERE d.asked GROUP BY 1, 2, 3, 4)",
+    "(SELECT m.* FROM (SELECT d.month, d.day, y.customer_id, y.currency,"
+    " sum(y.service_net) FILTER (WHERE y.month = d.month) AS now,"
+    " sum(y.service_net) FILTER (WHERE y.month < d.month) AS before"
+    " FROM days d JOIN moneyfact y ON y.month <= d.month AND y.month > d.month - interval '2 months'"
+    " WHERE d.asked GROUP BY 1, 2, 3, 4) m JOIN customerfact x ON x.month = m.month AND x.customer_id = m.customer_id"
+    " AND x.active AND x.was_active)",
     ("customerfact", "moneyfact"),
     "r.currency",
     window=1,

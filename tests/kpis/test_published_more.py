@@ -24,8 +24,8 @@ def measured(measure: Measure, amounts: list[Any]) -> Decimal:
     """Return a measure of amounts as the database computes it."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {measure.top}, {measure.bottom} FROM (SELECT x, row_number() OVER (ORDER BY x DESC) AS place,"
-            " count(*) OVER () AS n FROM unnest(%s::numeric[]) x) s",
+            f"SELECT {measure.top}, {measure.bottom} FROM (SELECT x, c, sum(c) OVER (ORDER BY x DESC) AS upto,"
+            " sum(c) OVER () AS n FROM (SELECT x, count(*)::int AS c FROM unnest(%s::numeric[]) x GROUP BY x) a) s",
             [[D(a) for a in amounts]],
         )
         top, bottom = cursor.fetchone()
