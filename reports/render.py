@@ -16,6 +16,7 @@ from reports.frozen import Frozen
 from reports.models import Export, Run
 from reports.packing import unpack_all
 from reports.registry import REPORTS
+from reports.run import MEDIA as PARQUET
 from reports.run import Progress, scratch
 from resellerkpi.core.access import OUTSIDER, Capability
 from resellerkpi.core.artifacts import path_of, store
@@ -26,6 +27,8 @@ from resellerkpi.core.scope import current
 from resellerkpi.core.sheets import MEDIA, Words, pour_csv, pour_xlsx, write_json
 from resellerkpi.core.xls import pour_xls
 
+#: Larger runs are sorted once into a copy: the rows of a page would lie all over the file.
+SORTED_AT_ONCE = 20_000
 FORMATS = ("csv", "xlsx", "xls", "json")
 
 
@@ -73,10 +76,22 @@ class Showing:
             return None
         return self.frozen.order(self.sorted_by, descending=self.sort.startswith("-"))
 
+    @cached_property
+    def source(self) -> tuple[Frozen, Sequence[int] | None]:
+        """The frozen rows and the order to read them in; of a large run a sorted copy, made once and kept with it."""
+        if self.sorted_by is None or self.run.row_count <= SORTED_AT_ONCE:
+            return self.frozen, self.order
+        key = hashlib.sha256(json.dumps(["sorted", self.sort]).encode()).hexdigest()
+        artifact = _kept(self.run, key) or _keep(
+            self.run, key, "parquet", lambda path: self.frozen.write_sorted(path, self.order or ())
+        )
+        return Frozen(path_of(artifact)), None
+
     def batches(self) -> Iterator[Batch]:
         """Yield the rows shown as batches; who watches is told after each."""
         done = 0
-        for batch in self.frozen.batches(self.order):
+        frozen, order = self.source
+        for batch in frozen.batches(order):
             yield batch
             done += size_of(batch)
             if self.watch:
@@ -84,7 +99,8 @@ class Showing:
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the rows shown."""
-        return self.frozen.rows(start=start, stop=stop, order=self.order)
+        frozen, order = self.source
+        return frozen.rows(start=start, stop=stop, order=order)
 
     def watched(self) -> Iterator[dict[str, Any]]:
         """Yield all rows; who watches is told now and then."""
@@ -154,29 +170,33 @@ def frozen_of(made: Run) -> Frozen:
 
 def existing(showing: Showing, kind: str) -> Artifact | None:
     """Return the file of a showing if it was made before."""
-    made = Export.objects.filter(run=showing.run, key=showing.key(kind)).select_related("artifact").first()
-    return made.artifact if made else None
+    return _kept(showing.run, showing.key(kind))
 
 
 def export(showing: Showing, kind: str) -> Artifact:
     """Return the file of a showing, made from the frozen rows alone the first time it is asked for."""
-    found = existing(showing, kind)
-    if found is not None:
-        return found
-    made = showing.run
+    return existing(showing, kind) or _keep(
+        showing.run, showing.key(kind), kind, lambda path: write(showing, kind, path)
+    )
+
+
+def _kept(made: Run, key: str) -> Artifact | None:
+    found = Export.objects.filter(run=made, key=key).select_related("artifact").first()
+    return found.artifact if found else None
+
+
+def _keep(made: Run, key: str, kind: str, fill: Callable[[Path], None]) -> Artifact:
+    """Make a file of a run and keep it as long as the run; of two made at once the first one stays."""
     with scratch() as path:
-        write(showing, kind, path)
+        fill(path)
+        name, media = filename(made, kind), MEDIA.get(kind, PARQUET)
         try:
             with transaction.atomic():
-                artifact = store(
-                    path, name=filename(made, kind), media_type=MEDIA[kind], expires_at=made.kept_until
-                )
-                Export.objects.create(
-                    reseller_id=made.reseller_id, run=made, key=showing.key(kind), artifact=artifact
-                )
+                artifact = store(path, name=name, media_type=media, expires_at=made.kept_until)
+                Export.objects.create(reseller_id=made.reseller_id, run=made, key=key, artifact=artifact)
         except IntegrityError:
             path_of(artifact).unlink(missing_ok=True)
-            return Export.objects.get(run=made, key=showing.key(kind)).artifact
+            return Export.objects.get(run=made, key=key).artifact
     return artifact
 
 

@@ -18,6 +18,7 @@ from django.db import InternalError, transaction
 from django.test import RequestFactory
 from python_calamine import CalamineWorkbook
 
+import reports.render
 from billing.models import Customer, ExchangeRate, Invoice
 from reports.filters import ReportFilters
 from reports.models import Export, Run
@@ -232,6 +233,24 @@ def test_a_file_is_made_once_and_sorts_as_displayed(world: World) -> None:
         assert export(Showing(frozen, sort="unpaid"), "csv") != first
         assert export(Showing(frozen, sort="nonsense"), "csv") == export(Showing(frozen), "csv")
         assert [r["Invoice"] for r in read_csv(path_of(first))] == ["A-0002", "A-0003", "A-0001"]
+
+
+def test_a_large_run_is_sorted_once_into_a_copy_that_goes_with_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world, 23)
+    with enter(world.alpha.scope()):
+        frozen = run(REPORTS.get("invoices"), YEAR, now=NOW)
+        wanted = {sort: list(Showing(frozen, sort=sort).rows()) for sort in ("-net", "customer_name")}
+        monkeypatch.setattr(reports.render, "SORTED_AT_ONCE", 5)
+        for sort, rows in wanted.items():
+            assert list(Showing(frozen, sort=sort).rows()) == rows
+            assert list(Showing(frozen, sort=sort).rows(3, 8)) == rows[3:8]
+        assert Export.objects.count() == 2
+        list(Showing(frozen, sort="-net", names=("net",)).rows())
+        assert Export.objects.count() == 2
+        assert forget_expired(NOW + timedelta(days=31)) == 1
+        assert Artifact.objects.count() == 0
 
 
 def test_a_frozen_run_stays_when_the_data_change(world: World) -> None:
