@@ -3,7 +3,7 @@
 import hashlib
 import ipaddress
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -12,9 +12,9 @@ from django.db import connection
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from reports.models import Run, ShareLink, ShareView
+from reports.models import Export, Run, ShareLink, ShareView
 from reports.packing import unpack_all
-from reports.render import Showing, existing
+from reports.render import FORMATS, Showing, existing
 from reports.run import MOST_AT_ONCE, NotAllowed
 from resellerkpi.core.access import OUTSIDER, Capability
 from resellerkpi.core.audit import record
@@ -171,6 +171,21 @@ def log_opening(link: ShareLink, what: str, *, address: str, user_id: int | None
         visitor=salted_hmac("share visitor", address, algorithm="sha256").hexdigest()[:16],
         user_id=user_id,
     )
+
+
+def made_here(run: Run, sha: str, showings: Iterable[Showing]) -> str:
+    """Return the kind of the file (csv, xlsx) with a SHA-256 among those made of some showings, "" for none."""
+    keys = {showing.key(kind): kind for showing in showings for kind in FORMATS}
+    found = Export.objects.filter(run=run, key__in=list(keys), artifact__sha256=sha.strip().lower())
+    return keys.get(found.values_list("key", flat=True).first() or "", "")
+
+
+def showings_of(link: ShareLink) -> Iterator[Showing]:
+    """Yield what a link shows in each order."""
+    plain = showing_of(link)
+    yield plain
+    for column in plain.columns:
+        yield from (showing_of(link, f"{sign}{column.name}") for sign in ("", "-"))
 
 
 def network_of(address: str) -> str:

@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from reports import sharing
 from reports.models import ShareView
-from reports.render import existing, export
+from reports.render import Showing, existing, export, filename
 from reports.run import MOST_AT_ONCE
 from reports.web.result import download
 from reports.web.table import PAGE_SIZES, frozen_table
@@ -26,6 +26,7 @@ from resellerkpi.ui.views import Page
 
 MOST_MISSES, MISS_SECONDS = 30, 600
 PROOF = "shared-result"
+OPENED = (ShareView.What.PAGE, ShareView.What.CSV, ShareView.What.XLSX)
 HEADERS = {
     "X-Robots-Tag": "noindex, nofollow, noarchive",
     "Referrer-Policy": "no-referrer",
@@ -67,7 +68,7 @@ class SharedView(Page):
         if link.password and not sharing.proven(link, self.kept_proof()):
             return self.ask()
         kind = request.GET.get("as", ShareView.What.PAGE)
-        if kind not in ShareView.What.values:
+        if kind not in OPENED:
             return closed()
         if not is_partial(request, "list"):
             user_id = request.user.pk if request.user.is_authenticated else None
@@ -80,8 +81,7 @@ class SharedView(Page):
         link, tries = self.link, f"share:{self.link.pk}"
         right = bool(link.password) and not too_many(tries)
         if not right or not sharing.right_password(link, request.POST.get("password", "")):
-            count_miss(tries)
-            count_miss(str(request.META.get("REMOTE_ADDR", "")))
+            self.missed(tries)
             return closed()
         response = HttpResponse(status=303, headers={"Location": request.get_full_path()})
         response.set_cookie(
@@ -94,6 +94,16 @@ class SharedView(Page):
             path=request.path,
         )
         return response
+
+    def missed(self, tries: str) -> None:
+        """Count a wrong password against the link and the address, and tell the link's owner."""
+        address = str(self.request.META.get("REMOTE_ADDR", ""))
+        if not too_many(tries):
+            sharing.log_opening(
+                self.link, ShareView.What.MISS, address=address, user_id=None, now=timezone.now()
+            )
+        count_miss(tries)
+        count_miss(address)
 
     def kept_proof(self) -> str:
         """Return what the browser keeps of a password given before."""
@@ -109,7 +119,7 @@ class SharedView(Page):
         link, query = self.link, self.request.GET
         showing = sharing.showing_of(link, query.get("sort", ""))
         self.title = link.run.title
-        context = {
+        context: dict[str, Any] = {
             "link": link,
             "run": link.run,
             "reseller": link.reseller,
@@ -120,7 +130,13 @@ class SharedView(Page):
             "facts": Facts("About this result", showing.about, wide=True),
             "definitions": [c for c in showing.columns if c.help],
             "age": (timezone.now() - link.run.as_of).days,
+            "files": files_of(showing),
+            "asked_sha": query.get("sha", "").strip()[:80],
         }
+        if context["asked_sha"]:
+            context["known_sha"] = sharing.made_here(
+                link.run, context["asked_sha"], sharing.showings_of(link)
+            )
         part = "reports/_rows.html" if is_partial(self.request, "list") else ""
         return self.render(context, template=part)
 
@@ -133,6 +149,12 @@ class SharedView(Page):
             words = "The file is being made. Try again in a minute."
             return HttpResponse(words, status=503, content_type="text/plain", headers={"Retry-After": "60"})
         return download(export(plain, kind), self.link.run, kind)
+
+
+def files_of(showing: Showing) -> list[tuple[str, str]]:
+    """Return the files made of what is shown, each with its SHA-256."""
+    found = ((kind, existing(showing, kind)) for kind in ("csv", "xlsx"))
+    return [(filename(showing.run, kind), made.sha256) for kind, made in found if made]
 
 
 def closed() -> HttpResponse:

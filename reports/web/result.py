@@ -15,7 +15,7 @@ from django.utils.http import urlencode
 from reports import mailing
 from reports.charting import chosen, dimensions, draw, measures
 from reports.charting import offered as offered_charts
-from reports.models import MailDelivery, Run
+from reports.models import Export, MailDelivery, Run
 from reports.packing import unpack_all
 from reports.registry import REPORTS
 from reports.render import FORMATS, Showing, existing, export, filename
@@ -94,6 +94,7 @@ class Result(Page):
             "may_share": self.scope.can(Capability.SHARE),
             "definitions": [c for c in showing.columns if c.help],
             "deliveries": deliveries(run),
+            **checked(showing, self.request.GET.get("sha", "")),
             "all_columns": visible(unpack_all(run.columns), self.scope.capabilities),
             "shown": {c.name for c in showing.columns},
             "kept_by_columns": kept(self.request.GET, "col", "page"),
@@ -113,6 +114,18 @@ class Result(Page):
             "dimensions": dimensions(showing.columns),
             "measures": measures(showing.columns),
         }
+
+
+def checked(showing: Showing, sha: str) -> dict[str, Any]:
+    """Return the files made of what is shown with their SHA-256, and whether one asked about is a file of the run."""
+    made = [(kind, existing(showing, kind)) for kind in FORMATS]
+    asked = sha.strip()[:80]
+    known = Export.objects.filter(run=showing.run, artifact__sha256=asked.lower()).first() if asked else None
+    return {
+        "files": [(filename(showing.run, kind), file.sha256) for kind, file in made if file],
+        "asked_sha": asked,
+        "known_sha": known.artifact.name.rpartition(".")[2] if known else "",
+    }
 
 
 def kept(query: QueryDict, *without: str) -> list[tuple[str, str]]:

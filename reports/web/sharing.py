@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Max
+from django.db.models import Count, Max, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -25,6 +25,7 @@ OPENINGS = [
     Text(name="who", label="Who"),
     Text(name="network", label="Network"),
 ]
+MISSED = Q(views__what=ShareView.What.MISS)
 NEVER = EmptyState("Nobody has opened a link to this result yet.")
 
 
@@ -68,13 +69,16 @@ class SharePage(FormPage):
 def links_of(run: Any) -> list[dict[str, Any]]:
     """Return a run's links, the newest first, with their state and how often they were opened."""
     now = timezone.now()
-    counted = ShareLink.objects.filter(run=run).annotate(opened=Count("views"), last=Max("views__at"))
+    counted = ShareLink.objects.filter(run=run).annotate(
+        opened=Count("views", filter=~MISSED), misses=Count("views", filter=MISSED), last=Max("views__at")
+    )
     return [
         {
             "link": link,
             "state": "Revoked" if link.revoked_at else "Expired" if link.expires_at <= now else "Open",
             "live": link.revoked_at is None and link.expires_at > now,
             "opened": link.opened,
+            "misses": link.misses,
             "last": link.last,
             "columns": len(link.columns),
         }

@@ -1,5 +1,6 @@
 """Share links: frozen, redacted, logged; a guessed, expired, revoked or rotated one learns nothing."""
 
+import hashlib
 import re
 from datetime import timedelta
 from decimal import Decimal as D
@@ -8,8 +9,10 @@ from typing import Any
 
 import openpyxl
 import pytest
+import time_machine
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 import reports.run
@@ -69,7 +72,7 @@ def test_a_stranger_opens_a_link(made: Run) -> None:
     answer = Client().get(f"/view?id={token}")
     page = answer.content.decode()
     assert answer.status_code == 200
-    for text in ("A-0001", "A-0002", "A-0003", "Alpha Telecom", "280.00", "A snapshot of"):
+    for text in ("A-0001", "A-0002", "A-0003", "Alpha Telecom", "280.00", "a snapshot"):
         assert text in page
     for text in (*SECRETS, "/reports/", "/customers/", "rail-nav"):
         assert text not in page
@@ -143,7 +146,7 @@ def test_every_way_to_fail_looks_the_same(made: Run) -> None:
     assert b"Alpha" not in answers[0].content
     assert {a["Referrer-Policy"] for a in answers} == {"no-referrer"}
     with enter(Scope.of(made.reseller_id, why="test")):
-        assert ShareView.objects.count() == 1
+        assert list(ShareView.objects.order_by("pk").values_list("what", flat=True)) == ["page", "miss"]
 
 
 def test_only_a_hash_of_the_token_is_kept(made: Run) -> None:
@@ -287,3 +290,80 @@ def test_a_link_shows_what_the_run_shows(made: Run) -> None:
     with enter(Scope.of(made.reseller_id, why="test")):
         assert rows == list(Showing(made).rows())
     assert rows[0]["gross"] == D("96.00")
+
+
+def test_a_guess_costs_the_same_work_as_a_link_that_ended(made: Run) -> None:
+    now = timezone.now()
+    revoked, dead = share(made)
+    _, old = share(made, now=now - timedelta(days=2), days=1)
+    rotated, first = share(made)
+    with enter(Scope.of(made.reseller_id, why="test")):
+        sharing.revoke(revoked, now=now)
+        sharing.rotate(rotated, now=now)
+    work = []
+    for token in ("guessed", dead, old, first):
+        with CaptureQueriesContext(connection) as queries:
+            assert Client().get(f"/view?id={token}").status_code == 404
+        work.append([query["sql"].replace(sharing.hash_of(token), "hash") for query in queries])
+    plain = [[re.sub(r"'[^']*'::?timestamptz|'20[^']*'", "now", sql) for sql in asked] for asked in work]
+    assert plain == [plain[0]] * 4
+    assert any("share_reseller" in sql for sql in plain[0])
+
+
+def test_a_wrong_password_is_told_to_the_owner_and_guessing_ends(
+    world: World, made: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports.web.outside, "MOST_MISSES", 3)
+    link, token = share(made, password="correct horse")
+    for n in range(5):
+        stranger = Client(REMOTE_ADDR=f"203.0.113.{n}")
+        assert stranger.post(f"/view?id={token}", {"password": f"guess {n}"}).status_code == 404
+    late = Client(REMOTE_ADDR="198.51.100.9")
+    assert late.post(f"/view?id={token}", {"password": "correct horse"}).status_code == 404
+    with enter(world.alpha.scope()):
+        assert list(ShareView.objects.values_list("what", flat=True)) == ["miss"] * 3
+    page = signed_in(world.ana).get(f"/reports/runs/{made.pk}/share/").content.decode()
+    assert "3 wrong passwords" in page
+    assert "opened 0 times" in page
+    assert Client().get(f"/view?id={token}&as=miss").status_code == 200
+    open_link, second = share(made)
+    assert Client().get(f"/view?id={second}&as=miss").status_code == 404
+
+
+def test_the_age_stands_on_the_page(world: World, made: Run) -> None:
+    _, token = share(made)
+    assert "Generated today" in Client().get(f"/view?id={token}").content.decode()
+    with time_machine.travel(timezone.now() + timedelta(days=12)):
+        page = Client().get(f"/view?id={token}").content.decode()
+    assert "<strong>Generated 12 days ago</strong>" in page
+
+
+def test_a_downloaded_file_can_be_checked_by_its_hash(world: World, made: Run) -> None:
+    _, token = share(made)
+    _, other = share(made, columns=["number"])
+    file = content(Client().get(f"/view?id={token}&as=csv&sort=-unpaid"))
+    whole, changed = (hashlib.sha256(data).hexdigest() for data in (file, file + b" "))
+    right = "It is the CSV file made of this result: whole and unchanged."
+    wrong = "No file of this result has it"
+    for place, sha, words in (
+        (f"/view?id={token}", whole.upper(), right),
+        (f"/view?id={token}", changed, wrong),
+        (f"/view?id={other}", whole, wrong),
+    ):
+        assert words in Client().get(f"{place}&sha={sha}").content.decode()
+    ana = signed_in(world.ana)
+    assert right in ana.get(f"/reports/runs/{made.pk}/?sha={whole}").content.decode()
+    assert wrong in ana.get(f"/reports/runs/{made.pk}/?sha={changed}").content.decode()
+    plain = content(Client().get(f"/view?id={token}&as=csv"))
+    assert hashlib.sha256(plain).hexdigest() in Client().get(f"/view?id={token}").content.decode()
+
+
+def test_rotation_keeps_the_log_and_the_columns(made: Run) -> None:
+    link, token = share(made, columns=["number", "gross"])
+    Client().get(f"/view?id={token}")
+    with enter(Scope.of(made.reseller_id, why="test")):
+        second = sharing.rotate(link, now=timezone.now())
+    Client().get(f"/view?id={second}")
+    with enter(Scope.of(made.reseller_id, why="test")):
+        assert list(ShareView.objects.values_list("link_id", "what")) == [(link.pk, "page")] * 2
+        assert ShareLink.objects.get().columns == ["number", "gross"]
