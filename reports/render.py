@@ -173,6 +173,14 @@ def existing(showing: Showing, kind: str) -> Artifact | None:
     return _kept(showing.run, showing.key(kind))
 
 
+def files_made(showing: Showing, kinds: Sequence[str] = FORMATS) -> list[tuple[str, str]]:
+    """Return the files made of a showing so far, each by its name with its SHA-256."""
+    keys = {showing.key(kind): kind for kind in kinds}
+    made = Export.objects.filter(run=showing.run, key__in=list(keys)).order_by("pk")
+    pairs = made.values_list("key", "artifact__sha256")
+    return [(filename(showing.run, keys[key]), sha256) for key, sha256 in pairs]
+
+
 def export(showing: Showing, kind: str) -> Artifact:
     """Return the file of a showing, made from the frozen rows alone the first time it is asked for."""
     return existing(showing, kind) or _keep(

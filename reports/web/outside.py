@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from reports import sharing
 from reports.models import ShareView
-from reports.render import Showing, existing, export, filename
+from reports.render import existing, export, files_made
 from reports.run import MOST_AT_ONCE
 from reports.web.result import download
 from reports.web.table import PAGE_SIZES, frozen_table
@@ -130,7 +130,7 @@ class SharedView(Page):
             "facts": Facts("About this result", showing.about, wide=True),
             "definitions": [c for c in showing.columns if c.help],
             "age": (timezone.now() - link.run.as_of).days,
-            "files": files_of(showing),
+            "files": files_made(showing, ("csv", "xlsx")),
             "asked_sha": query.get("sha", "").strip()[:80],
         }
         if context["asked_sha"]:
@@ -149,12 +149,6 @@ class SharedView(Page):
             words = "The file is being made. Try again in a minute."
             return HttpResponse(words, status=503, content_type="text/plain", headers={"Retry-After": "60"})
         return download(export(plain, kind), self.link.run, kind)
-
-
-def files_of(showing: Showing) -> list[tuple[str, str]]:
-    """Return the files made of what is shown, each with its SHA-256."""
-    found = ((kind, existing(showing, kind)) for kind in ("csv", "xlsx"))
-    return [(filename(showing.run, kind), made.sha256) for kind, made in found if made]
 
 
 def closed() -> HttpResponse:

@@ -18,7 +18,7 @@ from reports.charting import offered as offered_charts
 from reports.models import Export, MailDelivery, Run
 from reports.packing import unpack_all
 from reports.registry import REPORTS
-from reports.render import FORMATS, Showing, existing, export, filename
+from reports.render import FORMATS, Showing, existing, export, filename, files_made
 from reports.run import MOST_AT_ONCE, allowed
 from reports.saved import split
 from reports.sharing import offered
@@ -118,11 +118,10 @@ class Result(Page):
 
 def checked(showing: Showing, sha: str) -> dict[str, Any]:
     """Return the files made of what is shown with their SHA-256, and whether one asked about is a file of the run."""
-    made = [(kind, existing(showing, kind)) for kind in FORMATS]
     asked = sha.strip()[:80]
     known = Export.objects.filter(run=showing.run, artifact__sha256=asked.lower()).first() if asked else None
     return {
-        "files": [(filename(showing.run, kind), file.sha256) for kind, file in made if file],
+        "files": files_made(showing),
         "asked_sha": asked,
         "known_sha": known.artifact.name.rpartition(".")[2] if known else "",
     }
