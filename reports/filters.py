@@ -28,6 +28,7 @@ from resellerkpi.ui.forms import DayInput
 Params = Mapping[str, Sequence[str]]
 FREE = "dates"
 INTERVAL = ("period", "on_or_after", "before", "on", "zone")
+MOST_COMPARED = 3_660
 CONVERTED = "Converted at the European Central Bank's rate of each row's day."
 NO_RATES = "Other currencies can be chosen once exchange rates are loaded (import a spreadsheet)."
 COVERS = ("covers_from", "covers_to")
@@ -127,7 +128,19 @@ class ReportFilters(forms.Form):
             self.add_error("before", "The day in “Before” must come after the day in “On or after”.")
         if data.get("compare") and not (data.get("group_by") or self.asks.compares_rows):
             self.add_error("compare", "Choose what to group by, so that there is something to compare.")
+        elif data.get("compare") and not self.errors:
+            self._check_comparison()
         return data
+
+    def _check_comparison(self) -> None:
+        """Refuse what has nothing before it in the calendar, and intervals nobody compares."""
+        try:
+            since = self.compared_with
+        except (OverflowError, ValueError):
+            self.add_error("compare", "The calendar has nothing that long before this interval.")
+            return
+        if since is not None and since.days > MOST_COMPARED:
+            self.add_error("compare", "Choose an interval of at most ten years to compare.")
 
     @property
     def as_of(self) -> date:
@@ -274,6 +287,13 @@ class AsOfFilters(ReportFilters):
     )
 
     field_order = ("on", "zone")
+
+    def clean_on(self) -> date | None:
+        """Refuse a day beyond what anybody looks at."""
+        on: date | None = self.cleaned_data["on"]
+        if on is not None and not 1990 <= on.year <= 2199:
+            raise ValidationError("Choose a day of the years 1990 to 2199.")
+        return on
 
     def defaults(self) -> dict[str, list[str]]:
         """Return what holds for parameters that are not given: the day stays open, so that a bookmark moves on."""

@@ -73,8 +73,8 @@ def readable(user_id: int | None) -> QuerySet[SavedQuery]:
 
 
 def split(params: Params) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return an address's parameters as query and view, empty ones left out."""
-    held = {name: [value for value in values if value] for name, values in params.items()}
+    """Return an address's parameters as query and view; empty ones and what no text can hold are left out."""
+    held = {name: [v for v in values if v and "\x00" not in v] for name, values in params.items()}
     view = {name: held[name] for name in VIEW if held.get(name)}
     return {name: values for name, values in held.items() if values and name not in VIEW}, view
 

@@ -53,6 +53,8 @@ class SaveQuery(FormPage):
         self.cancel_url = address(self.report.slug, self.params)
         self.back = (self.report.name, self.cancel_url)
         f = query(self.report, saved.split(self.params)[0], now=timezone.now())
+        known = {*f.fields, *saved.VIEW}
+        self.params = {name: values for name, values in self.params.items() if name in known}
         self.purpose = f"{self.report.name}: {_in_words(f)}"
         return {}
 

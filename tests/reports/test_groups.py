@@ -173,6 +173,30 @@ def test_a_comparison_without_groups_is_refused_in_words(world: World) -> None:
         asked(world, compare=["previous"])
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        (
+            {"on_or_after": ["0001-01-01"], "before": ["0001-02-01"]},
+            "The calendar has nothing that long before",
+        ),
+        (
+            {"on_or_after": ["0001-01-01"], "before": ["9999-12-31"]},
+            "The calendar has nothing that long before",
+        ),
+        ({"on_or_after": ["2000-01-01"], "before": ["2026-01-01"]}, "at most ten years"),
+        ({"compare": ["decade"]}, "Compare to: Select a valid choice"),
+        ({"group_by": ["customer", "\x00"]}, "Group by: Select a valid choice"),
+        ({"currency": ["EUR' --"]}, "Currency: Select a valid choice"),
+    ],
+)
+def test_a_comparison_nobody_can_mean_is_refused_in_words(
+    world: World, query: dict[str, list[str]], told: str
+) -> None:
+    with pytest.raises(BadQuery, match=told):
+        asked(world, **{"group_by": ["day"], "compare": ["previous"], **query})
+
+
 def test_amounts_are_converted_at_the_rate_of_their_day(world: World) -> None:
     first = world.alpha.customers[0]
     make_bills(

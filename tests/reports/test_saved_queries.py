@@ -122,3 +122,9 @@ def test_another_house_finds_nothing_of_it(world: World) -> None:
         cursor.execute("SELECT count(*) FROM reports_savedquery")
         assert cursor.fetchone() == (0,)
         assert Customer.objects.exists()
+
+
+def test_what_is_no_part_of_the_query_is_not_kept(world: World) -> None:
+    save(client_of(world.ana), "Clean", query="period=last_month&foo=bar&nul=%00&sort=%00net&col=net")
+    kept = saved(world, "Clean")
+    assert (kept.params, kept.view) == ({"period": ["last_month"]}, {"col": ["net"]})
