@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from resellerkpi.core.scope import Scope, current
 
 DEFAULT_DAYS = 30
 MOST_DAYS = 366
+SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 class BadLink(ValueError):
@@ -175,8 +177,10 @@ def log_opening(link: ShareLink, what: str, *, address: str, user_id: int | None
 
 def made_here(run: Run, sha: str, showings: Iterable[Showing]) -> str:
     """Return the kind of the file (csv, xlsx) with a SHA-256 among those made of some showings, "" for none."""
+    if not SHA256.fullmatch(sha):
+        return ""
     keys = {showing.key(kind): kind for showing in showings for kind in FORMATS}
-    found = Export.objects.filter(run=run, key__in=list(keys), artifact__sha256=sha.strip().lower())
+    found = Export.objects.filter(run=run, key__in=list(keys), artifact__sha256=sha.lower())
     return keys.get(found.values_list("key", flat=True).first() or "", "")
 
 

@@ -21,7 +21,7 @@ from reports.registry import REPORTS
 from reports.render import FORMATS, Showing, existing, export, filename, files_made
 from reports.run import MOST_AT_ONCE, allowed
 from reports.saved import split
-from reports.sharing import offered
+from reports.sharing import SHA256, offered
 from reports.web.forms import FILES, MailForm
 from reports.web.query import address, given
 from reports.web.table import PAGE_SIZES, frozen_table
@@ -119,7 +119,8 @@ class Result(Page):
 def checked(showing: Showing, sha: str) -> dict[str, Any]:
     """Return the files made of what is shown with their SHA-256, and whether one asked about is a file of the run."""
     asked = sha.strip()[:80]
-    known = Export.objects.filter(run=showing.run, artifact__sha256=asked.lower()).first() if asked else None
+    made = Export.objects.filter(run=showing.run, artifact__sha256=asked.lower())
+    known = made.select_related("artifact").first() if SHA256.fullmatch(asked) else None
     return {
         "files": files_made(showing),
         "asked_sha": asked,

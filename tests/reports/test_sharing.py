@@ -349,6 +349,7 @@ def test_a_downloaded_file_can_be_checked_by_its_hash(world: World, made: Run) -
         (f"/view?id={token}", whole.upper(), right),
         (f"/view?id={token}", changed, wrong),
         (f"/view?id={other}", whole, wrong),
+        (f"/view?id={token}", "%00", wrong),
     ):
         assert words in Client().get(f"{place}&sha={sha}").content.decode()
     ana = signed_in(world.ana)

@@ -26,6 +26,8 @@ DOWNLOADS = {
     "import-template",
     "observation-template",
     "run-export",
+    "comparison-export",
+    "outbox-body",  # a mail, locked away from every script; seen in its frame on the page outbox-mail
 }
 #: Pages of their own kind beside the table's: a search that finds something, a filtered list, a list with nothing.
 BESIDE = ("/search/?q=Alpha", "/customers/?q=nobody", "/login/", "/no-such-page/")
