@@ -54,7 +54,7 @@ horizon AS (SELECT *, CASE WHEN day = (month + interval '1 month - 1 day')::date
 balance AS (SELECT h.month, h.day, h.until, i.id, i.customer_id, i.currency, i.due_date,
     i.gross - coalesce(sum(a.amount), 0) AS amount
     FROM horizon h JOIN standing i ON i.invoice_date <= h.day AND (i.done IS NULL OR i.done > h.day)
-        AND i.due_date <= h.until
+        AND i.due_date BETWEEN h.day - 90 AND h.until
     LEFT JOIN billing_allocation a ON a.reseller_id = %(reseller)s AND a.invoice_id = i.id AND a.date <= h.day
         AND (a.ended_date IS NULL OR a.ended_date > h.day)
     GROUP BY h.month, h.day, h.until, i.id, i.customer_id, i.currency, i.due_date, i.gross)"""
@@ -102,7 +102,7 @@ SPLITS = ("method", *BOOK)
     unit=Unit.MONEY,
     good=Good.UP,
     rollup=Rollup.LAST,
-    version=1,
+    version=2,
     by=SPLITS,
     estimate=True,
     sources="SAFE",
@@ -115,7 +115,7 @@ def cash_expected() -> Shape:
     at the first try or within four weeks of it; of what is past due it is the share of failed ones that were regained.
     Of a method nothing was presented by, it is what payers by it did: the share of the money that fell due in a year
     that cash had settled 30 days later, and of what was unpaid on its day. Without any history all of it is expected.
-    Disputed invoices are left out, and so is what is not invoiced yet.
+    Disputed invoices and those over 90 days past due are left out, and so is what is not invoiced yet.
     """
     return stock(Part(EXPECTED, "r.expected"))
 
@@ -126,7 +126,7 @@ def cash_expected() -> Shape:
     unit=Unit.MONEY,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=SPLITS,
     small_base=False,
     estimate=True,

@@ -64,7 +64,11 @@ def expected(slug: str, people: list[Row], c: Row, month: date) -> Out:
     found: Out = []
     for b in o.bills(c):
         due, amount = b["date"] + timedelta(days=b["terms"]), o.owed(b, day)
-        if amount > 0 and max(due, day) + timedelta(days=LAG.get(method, 0)) <= until(month):
+        if (
+            due >= day - timedelta(days=90)
+            and amount > 0
+            and max(due, day) + timedelta(days=LAG.get(method, 0)) <= until(month)
+        ):
             chance = late if due < day else coming
             mean, variance = rounded(amount * chance), rounded(amount * amount * chance * (1 - chance))
             ratio = slug == "cash_expected_item"

@@ -38,11 +38,13 @@ def test_direct_debits_come_at_the_share_that_came_before_and_late_ones_as_they_
 
 @pytest.mark.django_db
 def test_a_failed_debit_paid_again_within_four_weeks_counts_as_regained() -> None:
+    """All of what is late is expected then, but for what is over 90 days late."""
     house = Reseller.objects.create(code="p", name="Published")
     with enter(Scope.of(house.pk)) as scope:
-        people = [account("C0", payment_method="direct_debit", invoices=[bill(date(2026, 3, 1), 60)])]
+        old = bill(date(2026, 1, 1), 40, terms=28)
+        people = [account("C0", payment_method="direct_debit", invoices=[bill(date(2026, 3, 1), 60), old])]
         worlds.load({"customers": people, "spend": {}}, house)
-        customer, invoice = Customer.objects.get(), Invoice.objects.get()
+        customer, invoice = Customer.objects.get(), Invoice.objects.get(gross=60)
         for n, outcome, day in ((1, "failed", 5), (2, "paid", 20)):
             PaymentAttempt.objects.create(
                 reseller=house, customer=customer, invoice=invoice, method="direct_debit", presentation=n, amount=60,
