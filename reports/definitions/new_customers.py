@@ -38,7 +38,7 @@ from reports.grouping import customer_dimensions, time_dimensions
 from reports.report import Preset, Report
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Bar
-from resellerkpi.core.columns import SUM, Choice, Code, Date, Int, Money, Row, Text
+from resellerkpi.core.columns import SUM, Choice, Code, Column, Date, Int, Money, Row, Text
 from resellerkpi.core.periods import add_months
 
 SETUP, FIRSTS = "Set-up", "First"
@@ -119,7 +119,6 @@ class NewCustomers(Report):
     )
     charts = (
         Preset("months", Bar(x="by_month", y=("customers",), title="Customers by month of joining")),
-        Preset("joined", Bar(x="joined", y=("customers",), title="Customers by day of joining")),
         Preset("dealers", Bar(x="by_dealer", y=("customers",), title="New customers by dealer")),
     )
 
@@ -146,6 +145,10 @@ class NewCustomers(Report):
                 self.add_error("only_missing", "Choose this for the list of customers, without groups.")
             return data
 
+    def shown(self, f: ReportFilters) -> Sequence[Column]:
+        """Return the columns; only groups count customers."""
+        return self.columns if f.groups else [c for c in self.columns if c.name not in COUNTED]
+
     def rows(self, f: ReportFilters) -> Iterable[Row]:
         """Return the newest customers first, or how many of each group have come how far."""
         found = newcomers(f)
@@ -170,16 +173,15 @@ class NewCustomers(Report):
                 **row,
                 "has_number": row["numbers"],
                 "has_mandate": row["mandate"] in ("held", ""),
-                "customers": 1,
                 "currency": row["first_currency"],
                 "dealer": row["by_dealer"],
             }
-            seen |= {name: int(row[field] is not None) for name, field in GOT.items()}
             gaps = [words for field, words in NEEDED.items() if not seen[field]]
             if gaps or not f.cleaned_data["only_missing"]:
                 yield {**seen, "missing": _sentence(gaps)}
 
 
+COUNTED = ("customers", "called", "invoiced", "paid")
 GOT = {"called": "first_call", "invoiced": "first_invoice", "paid": "first_payment"}
 FIRST_FIELDS = ("first_call", "first_invoice", "first_amount", "first_currency", "first_payment")
 

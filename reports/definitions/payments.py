@@ -179,8 +179,9 @@ class Payments(Report):
             return data
 
     def shown(self, f: ReportFilters) -> Sequence[Column]:
-        """Return the columns of the output."""
-        return {"allocation": ALLOCATED, "accounts": ACCOUNTS}.get(f.cleaned_data["view"], LIST)
+        """Return the columns of the output; only groups count their payments."""
+        listed = LIST if f.groups else [c for c in LIST if c.name != "payments"]
+        return {"allocation": ALLOCATED, "accounts": ACCOUNTS}.get(f.cleaned_data["view"], listed)
 
     def rows(self, f: ReportFilters) -> Iterable[Row]:
         """Return a row per payment, allocation or entry by day, or the sums of each group."""

@@ -86,7 +86,7 @@ def test_a_payment_has_a_line_with_what_became_of_it(world: World) -> None:
         ["P10.00", "10.00", "0.00", "10.00", "0.00", "10.00"],
     ]
     assert [why.display(r) for r in rows[:2]] == ["\N{EN DASH}", "Refer to payer"]
-    assert (made.totals[0]["payments"], made.totals[0]["amount"], made.totals[0]["kept"]) == (
+    assert (made.totals[0]["rows"], made.totals[0]["amount"], made.totals[0]["kept"]) == (
         4,
         "175.00",
         "135.00",
