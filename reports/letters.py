@@ -16,7 +16,7 @@ from reports.render import Showing, export, filename
 from reports.run import scratch
 from reports.sharing import DEFAULT_DAYS, address_of, mint
 from resellerkpi.core.artifacts import path_of, store
-from resellerkpi.core.columns import Column
+from resellerkpi.core.columns import Column, Text
 from resellerkpi.core.mail import Attachment, Picture, rendered
 from resellerkpi.core.models import Artifact
 from resellerkpi.core.sheets import MEDIA
@@ -24,7 +24,7 @@ from resellerkpi.ui.charts import figure
 
 MOST_BYTES = 10 * 1024 * 1024
 ROWS_IN_MAIL = 10
-LEADING, FIGURES = 3, 4
+LEADING, FIGURES = 3, 3
 CHART = "chart"
 HIDDEN_TOKEN = "the-key-is-kept-nowhere"
 
@@ -168,8 +168,10 @@ def _context(draft: _Draft, *, note: str, why: Why, colleague: bool) -> dict[str
 
 
 def table_columns(columns: Sequence[Column]) -> list[Column]:
-    """Return the columns that fit a mail: the first that name the row, then the first figures that are totalled."""
-    words = [c for c in columns if c.align == "left" and not c.hidden][:LEADING]
+    """Return the columns that fit a mail: the first, names before dates and codes, then the first totalled figures."""
+    words = [c for c in columns if c.align == "left" and not c.hidden]
+    names = [c for c in words[1:] if type(c) is Text]
+    words = [*words[:1], *names, *(c for c in words[1:] if c not in names)][:LEADING]
     figures = [c for c in columns if (c.total or c.parts) and not c.hidden][:FIGURES]
     chosen = {c.name for c in (*words, *figures)}
     return [c for c in columns if c.name in chosen] or list(columns)[: LEADING + FIGURES]
@@ -196,18 +198,23 @@ def ties(run: Run, *, colleague: bool) -> dict[str, Any]:
 
 
 def _picture(showing: Showing) -> tuple[Artifact | None, str]:
-    """Draw the report's first chart of shown columns; return it with its words for who cannot see it."""
+    """Draw the first chart of shown columns that has more than one point; return it with its words."""
     run, charts = showing.run, REPORTS.get(showing.run.report).charts
-    preset = next((p for p in charts if drawable(p, showing.columns)), None)
-    if preset is None or not run.row_count:
-        return None, ""
     days = (run.period_end - run.period_start).days if run.period_start and run.period_end else 0
-    drawing = draw(preset, showing.frozen, showing.columns, days=days)
-    drawn = figure(drawing.chart, drawing.rows, drawing.columns)
+    for preset in charts if run.row_count else ():
+        if not drawable(preset, showing.columns):
+            continue
+        drawing = draw(preset, showing.frozen, showing.columns, days=days)
+        drawn = figure(drawing.chart, drawing.rows, drawing.columns)
+        if any(len(trace["x"]) > 1 for trace in drawn["traces"]):
+            return _drawn(run, drawn), words_of(drawn)
+    return None, ""
+
+
+def _drawn(run: Run, drawn: Mapping[str, Any]) -> Artifact:
     with scratch() as path:
         import_module("reports.picture").save(drawn, path, accent=run.reseller.colour)
-        kept = store(path, name="chart.png", media_type="image/png", expires_at=run.kept_until)
-    return kept, words_of(drawn)
+        return store(path, name="chart.png", media_type="image/png", expires_at=run.kept_until)
 
 
 def words_of(drawn: Mapping[str, Any]) -> str:
