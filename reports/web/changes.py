@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal as D
 from itertools import groupby
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from django.contrib import messages
@@ -38,12 +38,20 @@ BEFORE = [
     Text(name="by", label="Compared by"),
     DateTime(name="made_at", label="When", sortable=False),
 ]
+
+
+class Written(Text):
+    """A figure that its own column has written out."""
+
+    align: ClassVar[str] = "right"
+
+
 TOTALS = [
     Text(name="column", label="Total"),
+    Written(name="difference", label="Difference"),
+    Written(name="before", label="Before"),
+    Written(name="after", label="Now"),
     Text(name="currency", label="Currency"),
-    Text(name="before", label="Before"),
-    Text(name="after", label="Now"),
-    Text(name="difference", label="Difference"),
 ]
 
 
