@@ -17,7 +17,7 @@ from reports.filters import ReportFilters
 from reports.grouping import Dimension, customer_dimensions, dimension, time_dimensions
 from reports.report import Preset, Report, TieOut
 from resellerkpi.core.access import Capability
-from resellerkpi.core.chartspec import Bar, Line
+from resellerkpi.core.chartspec import Bar
 from resellerkpi.core.columns import SUM, Choice, Code, Int, Money, Percent, Row
 
 AMOUNT = DecimalField(max_digits=24, decimal_places=2)
@@ -122,12 +122,14 @@ class Collections(Report):
         ),
     )
     charts = (
-        Preset("first", Line(x="by_month", y=("first_success",), title="First-time success by month")),
+        Preset(
+            "first", Bar(x="by_month", y=("first_tries", "first_paid"), title="First tries and those paid")
+        ),
         Preset(
             "months", Bar(x="by_month", y=("collected", "returned"), title="Collected and failed by month")
         ),
-        Preset("methods", Bar(x="by_method", y=("first_success",), title="First-time success by method")),
-        Preset("tries", Bar(x="by_attempt", y=("success",), title="Success by try")),
+        Preset("methods", Bar(x="by_method", y=("first_tries", "first_paid"), title="First tries by method")),
+        Preset("tries", Bar(x="by_attempt", y=("tries", "paid"), title="Tries and those paid, by try")),
         Preset("reasons", Bar(x="by_meaning", y=("failed",), title="Failures by reason")),
     )
 

@@ -17,7 +17,7 @@ from reports.filters import ReportFilters
 from reports.grouping import customer_dimensions, dimension
 from reports.report import Preset, Report, TieOut
 from resellerkpi.core.access import Capability
-from resellerkpi.core.chartspec import Bar, Stack
+from resellerkpi.core.chartspec import Bar
 from resellerkpi.core.columns import SUM, Int, Money, Percent, Row
 from resellerkpi.ui.forms import DayInput
 
@@ -94,9 +94,9 @@ class Outstanding(Report):
     )
     charts = (
         Preset(
-            "ages", Stack(x="by_customer", y=tuple(map(str, Bucket)), title="Outstanding by customer and age")
+            "customers", Bar(x="by_customer", y=("outstanding", "overdue"), title="Outstanding by customer")
         ),
-        Preset("dealers", Bar(x="by_dealer", y=("outstanding",), title="Outstanding by dealer")),
+        Preset("dealers", Bar(x="by_dealer", y=("outstanding", "overdue"), title="Outstanding by dealer")),
         Preset("methods", Bar(x="by_method", y=("outstanding", "overdue"), title="Outstanding by method")),
     )
 
