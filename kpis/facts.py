@@ -194,11 +194,12 @@ FIRSTS = {
     "charge": "service_start",
     "ledgerentry": "date",
     "observation": "date",
+    "changedday": "day",
 }
 
 
 def first_month(reseller_id: int) -> date | None:
-    """Return the month of the first service, document, money or observation; None for an empty book."""
+    """Return the month of the first service, call, document, money or observation; None for an empty book."""
     earliest = [
         " ".join(["(SELECT min(", column, ") FROM", f"billing_{table}", "WHERE", OF_RESELLER, only, ")"])
         for table, column in FIRSTS.items()

@@ -58,6 +58,23 @@ class Asks:
         """Whether an earlier interval can stand beside the one asked for."""
         return self.compares_rows or bool(self.dimensions)
 
+    def fields(self) -> dict[str, forms.Field]:
+        """Return the form fields of it, as the scope's holder may use them."""
+        found: dict[str, forms.Field] = {}
+        held = [d for d in self.dimensions if d.needs is None or current().can(d.needs)]
+        if held:
+            found["group_by"] = GroupsField(held)
+        if self.compares:
+            steps = [("", "Nothing"), *STEPS.items()]
+            found["compare"] = forms.ChoiceField(required=False, label="Compare to", choices=steps)
+        if self.billed:
+            choices = currency.choices()
+            told = CONVERTED if len(choices) > 1 else NO_RATES
+            found["currency"] = forms.ChoiceField(
+                required=False, label="Currency", choices=choices, help_text=told
+            )
+        return found
+
 
 class ReportFilters(forms.Form):
     """Base of every report's filters: the interval (a preset or two days) and its time zone.
@@ -86,7 +103,7 @@ class ReportFilters(forms.Form):
         super().__init__(MultiValueDict({k: list(v) for k, v in params.items()}))
         for name in self.without:
             del self.fields[name]
-        self.fields.update(self._options())
+        self.fields.update(self.asks.fields())
         for name, capability in self.needs.items():
             if not current().can(capability):
                 del self.fields[name]
@@ -102,23 +119,6 @@ class ReportFilters(forms.Form):
             "zone": [self.reseller.time_zone],
             "group_by": list(self.asks.default_groups),
         }
-
-    def _options(self) -> dict[str, forms.Field]:
-        """Return the fields of what the report lets people ask."""
-        found: dict[str, forms.Field] = {}
-        held = [d for d in self.asks.dimensions if d.needs is None or current().can(d.needs)]
-        if held:
-            found["group_by"] = GroupsField(held)
-        if self.asks.compares:
-            steps = [("", "Nothing"), *STEPS.items()]
-            found["compare"] = forms.ChoiceField(required=False, label="Compare to", choices=steps)
-        if self.asks.billed:
-            choices = currency.choices()
-            told = CONVERTED if len(choices) > 1 else NO_RATES
-            found["currency"] = forms.ChoiceField(
-                required=False, label="Currency", choices=choices, help_text=told
-            )
-        return found
 
     def clean(self) -> dict[str, Any]:
         """Refuse an interval that ends before it starts."""

@@ -5,6 +5,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
+from reports.registry import REPORTS
 from resellerkpi.core.models import Reseller
 
 pytestmark = pytest.mark.django_db
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.django_db
         (["import_book", "dealers", "x.csv", "--reseller", "none"], "There is no reseller “none”."),
         (["import_tariff", "x.csv", "--reseller", "none", "--tariff", "T"], "There is no reseller “none”."),
         (["kpi", "mrr", "--reseller", "none", "--from", "2026-01", "--to", "2026-01"], "There is no reseller “none”."),
-        (["report", "nothing", "--reseller", "alpha"], "There is no report called “nothing”. Known: invoices."),
+        (["report", "nothing", "--reseller", "alpha"],
+         f"There is no report called “nothing”. Known: {', '.join(sorted(r.slug for r in REPORTS))}."),
     ],
 )  # fmt: skip
 def test_a_refusal_is_the_last_line(

@@ -21,6 +21,7 @@ WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 DOWNLOADS = {
     "kpi-json",
     "kpi-csv",
+    "kpi-dictionary-json",
     "cdr-file-errors",
     "invoice-lines",
     "import-template",
