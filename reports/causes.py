@@ -188,7 +188,8 @@ def _batch_event(batch: RatingBatch) -> Event:
     file: CdrFile | None = batch.file
     if file is not None:
         return Event(LATE, f"Late calls: {file.name} was loaded on {at}.", address("cdr-file", file.pk))
-    words = f"Rerated: {batch.calls:,} calls were priced again on {at}."
+    what = "1 call was" if batch.calls == 1 else f"{batch.calls:,} calls were"
+    words = f"Rerated: {what} priced again on {at}."
     return Event(RERATED, words, address("price-again"))
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reports.web.changes
-from billing.models import Allocation, Customer, Invoice, Payment
+from billing.models import Allocation, Call, Carrier, CdrFile, Customer, Invoice, Payment, RatingBatch
 from reports import changes, differences
 from reports.differences import ADDED, CHANGED, REMOVED, Comparing
 from reports.frozen import Freezer, Frozen, fields_of
@@ -26,6 +26,7 @@ from resellerkpi.core.access import Role
 from resellerkpi.core.audit import record
 from resellerkpi.core.columns import SUM, Code, Column, Money, Text
 from resellerkpi.core.scope import Scope, enter
+from tests.billing.money import a_call, rate_batch
 from tests.reports.bills import NOW, Bill, make_bills, three_bills
 from tests.reports.test_sharing import NOVEMBER, content, signed_in
 from tests.world import World, make_world
@@ -208,6 +209,39 @@ def test_a_payment_entered_late_with_an_earlier_date_is_found_by_its_amount(worl
         ("Paid", "50.00", "80.00", "+30.00", "Paid: 30.00 on 12 Nov 2026 (CASH)."),
         ("Unpaid", "50.00", "20.00", "−30.00", "Paid: 30.00 on 12 Nov 2026 (CASH)."),
     ]
+
+
+def test_calls_priced_again_and_calls_that_came_late_are_told_apart(world: World) -> None:
+    alpha = world.alpha
+    first, second, _ = alpha.customers
+    about = {"cost": None, "call_class": "Landline"}
+    with enter(alpha.scope()):
+        with time_machine.travel(NOW - timedelta(hours=1), tick=False):
+            again = a_call(first, "2026-11-05 10:00", "1", **about)
+            rate_batch(alpha.reseller, again, a_call(second, "2026-11-06 10:00", "2", **about))
+        query = {**NOVEMBER, "group_by": ["customer"]}
+        usage = run(REPORTS.get("usage"), query, now=NOW, user=world.ana)
+        with time_machine.travel(LATER - timedelta(days=1), tick=False):
+            rerated = RatingBatch.objects.create(
+                reseller=alpha.reseller, kind="rerate", calls=1,
+                first_call_at=again.started_at, last_call_at=again.started_at,
+            )  # fmt: skip
+            Call.objects.filter(dedupe_key=again.dedupe_key).update(retail=D("1.50"), batch=rerated)
+            carrier = Carrier.objects.create(reseller=alpha.reseller, code="LATE", name="Late")
+            file = CdrFile.objects.create(
+                reseller=alpha.reseller, carrier=carrier, format="uk_standard", name="late.csv", size=1,
+                sha256="0" * 64, currency="GBP",
+            )  # fmt: skip
+            late = rate_batch(alpha.reseller, a_call(second, "2026-11-07 10:00", "3", **about))
+            RatingBatch.objects.filter(pk=late.pk).update(file=file)
+    told = {line[1:]: None for line in lines(compare(world, usage)) if line[2] in ("Attempts", "Retail")}
+    came = "Late calls: late.csv was loaded on 3 Dec 2026."
+    assert list(told) == [
+        ("Alpha Customer 1 · C001 · GBP", "Retail", "1.00", "1.50", "+0.50",
+         "Rerated: 1 call was priced again on 3 Dec 2026."),
+        ("Alpha Customer 2 · C002 · GBP", "Attempts", "1", "2", "+1", came),
+        ("Alpha Customer 2 · C002 · GBP", "Retail", "2.00", "5.00", "+3.00", came),
+    ]  # fmt: skip
 
 
 def test_a_row_that_went_says_so(world: World) -> None:
