@@ -1,6 +1,6 @@
 FROM python:3.11-slim
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 RESELLERKPI_VAR=/data \
-    MALLOC_MMAP_THRESHOLD_=4194304 MALLOC_TRIM_THRESHOLD_=1048576
+    MALLOC_MMAP_THRESHOLD_=8388608 MALLOC_TRIM_THRESHOLD_=67108864
 RUN useradd --system --home-dir /app resellerkpi && install -d -o resellerkpi /data /app
 WORKDIR /app
 COPY requirements.lock .

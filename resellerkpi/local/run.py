@@ -11,7 +11,7 @@ from resellerkpi.local.processes import die_with_parent_now
 from resellerkpi.local.services import services
 
 #: Makes glibc give large blocks back once they are free: else a process keeps what a large file took.
-GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "4194304", "MALLOC_TRIM_THRESHOLD_": "1048576"}
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "8388608", "MALLOC_TRIM_THRESHOLD_": "67108864"}
 
 
 def say(line: str) -> None:
