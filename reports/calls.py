@@ -20,7 +20,6 @@ from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Row
 
 CALLS = "Calls"
-SUPPLIER = {"needs": Capability.VIEW_WHOLESALE, "family": CALLS}
 #: The currency of a call's price; of one without a price, the reseller's own.
 BILLED = Billed(currency="billed_in", date="started_at", instant=True)
 COSTED = Billed(currency="cost_currency", date="started_at", instant=True)
@@ -40,7 +39,7 @@ CALL_DIMENSIONS = (
     dimension("class", "Class of call", "call_class", family=CALLS),
     dimension("destination", "Destination", "destination", family=CALLS),
     dimension("service", "Service", "service", choices=TariffRate.Service.choices, family=CALLS),
-    dimension("carrier", "Supplier", "carrier__name", **SUPPLIER),  # type: ignore[arg-type]
+    dimension("carrier", "Supplier", "carrier__name", needs=Capability.VIEW_WHOLESALE, family=CALLS),
     dimension("state", "State of call", "state", choices=Call.State.choices, family=CALLS),
     dimension("reason", "Reason", "reason", choices=Call.Reason.choices, family=CALLS),
 )

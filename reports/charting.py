@@ -70,9 +70,9 @@ def offered(presets: Sequence[Preset], columns: Sequence[Column], keys: Sequence
 
 
 def drawable(preset: Preset, columns: Sequence[Column]) -> bool:
-    """Say whether every column of a chart is shown."""
-    names = {c.name for c in columns} | {COUNT}
-    return {preset.chart.x, *preset.chart.y, *filter(None, [preset.chart.series])} <= names
+    """Say whether every column of a chart is shown, and what it draws can be summed."""
+    names, summed = {c.name for c in columns}, {c.name for c in measures(columns)}
+    return {preset.chart.x, *filter(None, [preset.chart.series])} <= names and set(preset.chart.y) <= summed
 
 
 def _named(columns: Sequence[Column], name: str) -> Column | None:

@@ -83,7 +83,7 @@ class CohortRetention(Report):
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
             if not current().can(Capability.VIEW_MONEY):
-                self.fields["what"].choices = [(CUSTOMERS, "Customers")]  # type: ignore[attr-defined]
+                self.fields["what"].choices = [(CUSTOMERS, "Customers")]  # type: ignore[attr-defined]  # a choice field
 
         what = forms.ChoiceField(
             required=False,
