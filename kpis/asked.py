@@ -41,8 +41,8 @@ Figures = dict[Cell, Figure]
 class Asked:
     """Whose figures, for which closes, out of stored facts or computed; a dealer's or customer's own when named.
 
-    `customers` narrows to changed ones; of the names in `was` what was set aside is read. A `grain` other than month is
-    computed: each day closes its bucket so far.
+    `only` narrows to some customers of any kind. `customers` narrows to changed ones; of the names in `was` what was
+    set aside is read. A `grain` other than month is computed: each day closes its bucket so far.
     """
 
     reseller_id: int
@@ -54,6 +54,7 @@ class Asked:
     from_store: bool = False
     was: frozenset[str] = frozenset()
     grain: str = "month"
+    only: tuple[int, ...] | None = None
 
     @classmethod
     def months(cls, reseller_id: int, months: Iterable[date], today: date, **more: Any) -> "Asked":
@@ -93,6 +94,7 @@ class Asked:
             "dealer": self.dealer_id,
             "customer": self.customer_id,
             "customers": list(self.customers or ()),
+            "only": list(self.only or ()),
         }
 
     def tables(self, source: Source, splits: Sequence[str]) -> str:
@@ -112,7 +114,7 @@ class Asked:
         parts = ["FROM", text, "r"]
         part = self.dealer_id or self.customer_id
         if not source.of_customers:
-            return [*parts, *(["WHERE false"] if part else [])]
+            return [*parts, *(["WHERE false"] if part or self.only is not None else [])]
         parts.append("JOIN account c ON c.id = r.customer_id")
         if "status" in splits:
             parts.append("LEFT JOIN customerfact f ON f.customer_id = c.holder AND f.month = r.month")
@@ -121,4 +123,6 @@ class Asked:
             parts.append("AND c.dealer_id = %(dealer)s")
         if self.customer_id:
             parts.append("AND c.id = %(customer)s")
+        if self.only is not None:
+            parts.append("AND c.id = ANY(%(only)s::bigint[])")
         return parts

@@ -253,6 +253,20 @@ def behind(kpi: Kpi, asked: Asked, *, limit: int) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
+def by_customer(part: Part, asked: Asked) -> list[tuple[int, date, str, Decimal]]:
+    """Return what each customer gives to a part at each close: customer, month, currency ("" of a count), sum."""
+    select = [
+        asked.tables(part.source, ()),
+        "SELECT r.customer_id, r.month,",
+        f"{part.source.currency or repr('')}::text, sum({part.value})",
+        *asked.rows(part.source, ()),
+        "GROUP BY 1, 2, 3",
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(" ".join(select), asked.parameters(part.source.window))
+        return [(who, month, currency, Decimal(value or 0)) for who, month, currency, value in cursor]
+
+
 def observed_months(reseller_id: int, metrics: Iterable[str]) -> dict[str, set[date]]:
     """Return the months in which each metric was observed."""
     found: dict[str, set[date]] = defaultdict(set)

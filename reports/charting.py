@@ -9,7 +9,7 @@ from typing import Any
 from reports.frozen import COUNT, Frozen
 from reports.report import Preset
 from resellerkpi.core.chartspec import Bar, Chart, Line, Stack
-from resellerkpi.core.columns import Bucket, Column, Date, DateTime, Decimal, Int, Minutes, Money, Text
+from resellerkpi.core.columns import Bucket, Column, Date, DateTime, Decimal, Int, Minutes, Money, Text, ratio
 from resellerkpi.core.periods import add_months
 
 TYPES: dict[str, type[Chart]] = {"bar": Bar, "line": Line, "stack": Stack}
@@ -29,8 +29,9 @@ class Drawing:
 
 
 def measures(columns: Sequence[Column]) -> list[Column]:
-    """Return what can be summed and drawn: numbers, and the count of rows."""
-    return [*(c for c in columns if isinstance(c, SUMMED) and not (c.hidden or c.parts)), ROWS]
+    """Return what can be summed and drawn: numbers, amounts that divide sums, and the count of rows."""
+    drawn = (c for c in columns if isinstance(c, SUMMED) and not c.hidden)
+    return [*(c for c in drawn if isinstance(c, Money) or not c.parts), ROWS]
 
 
 def dimensions(columns: Sequence[Column]) -> list[Column]:
@@ -70,7 +71,7 @@ def offered(presets: Sequence[Preset], columns: Sequence[Column], keys: Sequence
 
 
 def drawable(preset: Preset, columns: Sequence[Column]) -> bool:
-    """Say whether every column of a chart is shown, and what it draws can be summed."""
+    """Say whether every column of a chart is shown, and what it draws can be summed or divides sums."""
     names, summed = {c.name for c in columns}, {c.name for c in measures(columns)}
     return {preset.chart.x, *filter(None, [preset.chart.series])} <= names and set(preset.chart.y) <= summed
 
@@ -88,7 +89,10 @@ def draw(preset: Preset, frozen: Frozen, columns: Sequence[Column], *, days: int
     grain = (preset.grain or ("month" if days > 62 else "day")) if dated else ""
     currency = next((y.currency for y in ys if isinstance(y, Money) and not y.currency.startswith("=")), "")
     by = {name: grain if name == chart.x else "" for name in (chart.x, chart.series, currency) if name}
-    rows = frozen.summed(by, [y.name for y in ys])
+    rows = [
+        {**row, **{y.name: ratio(row, *y.parts) or D(0) for y in ys if y.parts}}
+        for row in frozen.summed(by, list(dict.fromkeys(n for y in ys for n in y.parts or (y.name,))))
+    ]
     if currency and len({row[currency] for row in rows}) > 1:
         chart = _per_currency(chart, rows, currency)
     rows, note = _arranged(rows, chart, dated=bool(grain) or bucket)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -180,8 +181,10 @@ class ReportFilters(forms.Form):
         return earlier(self.interval, step) if step else None
 
     def shifted(self) -> "ReportFilters":
-        """Return the same query over the interval it is compared with."""
+        """Return the same query over the interval it is compared with; what was worked out for this one is left."""
         found = copy(self)
+        for name in [n for n in vars(found) if isinstance(getattr(type(found), n, None), cached_property)]:
+            del vars(found)[name]
         found.moved_to = self.compared_with
         return found
 

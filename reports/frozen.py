@@ -16,7 +16,19 @@ import pyarrow.parquet as pq
 
 from reports.arrow import array, lists, plain, scalar
 from resellerkpi.core.batches import Batch
-from resellerkpi.core.columns import Column, Date, DateTime, Flag, Growth, Int, Minutes, Money, Number, Row
+from resellerkpi.core.columns import (
+    BY_ROW,
+    Column,
+    Date,
+    DateTime,
+    Flag,
+    Growth,
+    Int,
+    Minutes,
+    Money,
+    Number,
+    Row,
+)
 
 GROUP_ROWS = 5_000
 EXACT = pa.decimal128(38, 12)
@@ -41,6 +53,8 @@ def fields_of(columns: Iterable[Column], zone: str) -> pa.Schema:
             found.setdefault(column.currency, pa.field(column.currency, WORDS))
         if column.url:
             found.setdefault(f"{column.name}_id", pa.field(f"{column.name}_id", INT))
+        if column.url == BY_ROW:
+            found.setdefault(f"{column.name}_url", pa.field(f"{column.name}_url", WORDS))
     return pa.schema(list(found.values()))
 
 

@@ -60,7 +60,8 @@ class Report:
     columns that tell one of the report's own rows from another; `compares_rows` says that such rows can be set beside
     those of an earlier interval. `measures` names the columns compared (all totals and ratios otherwise). `billed`
     says where the query has currency and day, so that amounts can be converted. `moved_by` tells which of
-    `reports.causes` move a column, where that is fewer than all.
+    `reports.causes` move a column, where that is fewer than all. A `slow` report is always made by a job: no page waits
+    for it.
     """
 
     slug: ClassVar[str] = ""
@@ -78,6 +79,7 @@ class Report:
     compares_rows: ClassVar[bool] = False
     measures: ClassVar[Sequence[str]] = ()
     billed: ClassVar[Billed | None] = None
+    slow: ClassVar[bool] = False
 
     class Filters(ReportFilters):
         """The interval alone."""
@@ -105,4 +107,8 @@ class Report:
 
     def tie_outs(self, f: ReportFilters, totals: Sequence[Mapping[str, Any]]) -> Sequence[TieOut]:
         """Return the report's totals beside the books' for the same rows, one per figure and currency."""
+        return ()
+
+    def notes(self, f: ReportFilters) -> Sequence[tuple[str, str, bool]]:
+        """Return what a reader must know of the rows that were made: label, sentence, whether it is a warning."""
         return ()

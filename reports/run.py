@@ -45,7 +45,7 @@ class NotAllowed(PermissionError):
 
 
 class TooManyRows(Exception):
-    """Raised when a report has more rows than a page may wait for."""
+    """Raised when a report has more rows, or takes longer, than a page may wait for."""
 
 
 def allowed(report: Report, scope: Scope) -> bool:
@@ -75,13 +75,15 @@ def run(report: Report, params: Params, *, now: datetime, user: User | None = No
 
 
 def start(report: Report, params: Params, *, now: datetime, user: User | None = None, then: str = "") -> Run:
-    """Run a report of at most MOST_AT_ONCE rows at once; hand a larger one to a job and return the waiting run.
+    """Run a report of at most MOST_AT_ONCE rows at once; hand a larger or slow one to a job, return the waiting run.
 
     `then` is what follows a result's address where the job leads in the end: "export.csv?sort=net", "?chart=blank".
     """
     f = query(report, params, now=now)
     made = begin(report, f, now=now, user=user)
     try:
+        if report.slow:
+            raise TooManyRows
         freeze(made, report, f, most=MOST_AT_ONCE)
     except TooManyRows:
         made.job = enqueue(
@@ -142,7 +144,7 @@ def freeze(
             path, name=f"{made.report}.parquet", media_type=MEDIA, expires_at=made.kept_until
         )
     made.columns = [pack(c) for c in columns]
-    made.keys, made.notes = keys(report, f, columns), _notes(f, rates)
+    made.keys, made.notes = keys(report, f, columns), [*_notes(f, rates), *report.notes(f)]
     made.totals = [_stored(total, amounts_of(freezer.schema)) for total in sums]
     made.tie_outs = [_tie_out(t) for t in report.tie_outs(f, sums)]
     made.row_count, made.sha256 = freezer.count, made.artifact.sha256

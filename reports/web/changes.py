@@ -88,7 +88,8 @@ class Changes(Page):
         """Compare with now: a small result at once, a large one by a job."""
         run = find_run(self, kwargs["pk"])
         try:
-            if run.row_count <= MOST_AT_ONCE:
+            slow = run.report in REPORTS and REPORTS.get(run.report).slow
+            if run.row_count <= MOST_AT_ONCE and not slow:
                 with transaction.atomic():
                     made = changes.compare(run, now=timezone.now(), user=person(request), most=MOST_AT_ONCE)
                 return redirect("comparison", pk=made.pk)

@@ -9,7 +9,7 @@ from django.urls import NoReverseMatch, reverse
 from django_tables2.data import TableData
 
 from reports.render import Showing
-from resellerkpi.core.columns import Column
+from resellerkpi.core.columns import BY_ROW, Column
 from resellerkpi.ui.tables import HouseColumn, HouseTable
 
 PAGE_SIZES = (50, 100, 250)
@@ -52,7 +52,7 @@ def frozen_table(showing: Showing, query: QueryDict) -> HouseTable:
 def leads(column: Column) -> bool:
     """Say whether a column's link leads anywhere: a run may be older or newer than the page it names."""
     try:
-        return bool(column.url and reverse(column.url, args=[1]))
+        return column.url == BY_ROW or bool(column.url and reverse(column.url, args=[1]))
     except NoReverseMatch:
         return False
 

@@ -21,6 +21,8 @@ LOCALE = "en_GB"
 SUM = "sum"
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
+#: A column's `url` when each row says itself where it leads: `<name>_url` names the page, `<name>_id` its row.
+BY_ROW = "*"
 Row = Mapping[str, Any]
 
 

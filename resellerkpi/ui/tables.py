@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from resellerkpi.core.columns import SUM, Column, DateTime, Decimal, Minutes, Money, totals, visible
+from resellerkpi.core.columns import BY_ROW, SUM, Column, DateTime, Decimal, Minutes, Money, totals, visible
 from resellerkpi.core.scope import Scope
 from resellerkpi.ui.navigation import address
 
@@ -73,8 +73,12 @@ class HouseColumn(tables.Column):
     def _href(self, record: Mapping[str, Any]) -> str:
         if self.row_url and record.get("pk") is not None:
             return address(self.row_url, record["pk"])
-        if self.column.url and record.get(f"{self.column.name}_id") is not None:
-            return address(self.column.url, record[f"{self.column.name}_id"])
+        place = record.get(f"{self.column.name}_id")
+        if self.column.url == BY_ROW:
+            page = record.get(f"{self.column.name}_url")
+            return address(page, *([] if place is None else [place])) if page else ""
+        if self.column.url and place is not None:
+            return address(self.column.url, place)
         return ""
 
     def order(self, queryset: QuerySet[Any], is_descending: bool) -> tuple[QuerySet[Any], bool]:
