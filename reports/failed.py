@@ -1,0 +1,110 @@
+"""What reports of calls without a price share: sections in repair order, the missing item, the call, its repair."""
+
+from typing import Any
+
+from django.db.models import Case, CharField, F, IntegerField, Max, Min, Value, When
+from django.db.models.functions import Coalesce, Left, NullIf
+
+from billing.models import Call
+from billing.rating.errors import ORDER
+from reports.currency import Billed
+from reports.grouping import Dimension
+from resellerkpi.core.access import Capability
+from resellerkpi.core.columns import BY_ROW, Choice, Code, DateTime, Text
+
+Reason = Call.Reason
+ERRORS = "Errors"
+#: The cost of a call without a price is in its supplier's currency; of one without a cost, in the reseller's own.
+BILLED = Billed(currency="costed_in", date="started_at", instant=True)
+#: What to do about each reason, and the page where it is done.
+REPAIRS = {
+    Reason.UNKNOWN_CLI: ("Say whose number it is", "billing-errors"),
+    Reason.INACTIVE: ("Give the number to its customer", "number"),
+    Reason.NO_TARIFF: ("Give the customer a tariff", "customer"),
+    Reason.NO_RATE: ("Add a rate: a call names the tariff", "call"),
+    Reason.UNKNOWN_TYPE: ("See a call, then the layout of its file", "call"),
+}
+REPAIR = Text(
+    name="repair",
+    label="Repair",
+    level=True,
+    url=BY_ROW,
+    help="What repairs it; the link leads to the page.",
+)
+
+
+def missing() -> Case:
+    """Return the expression of what is missing for a call: a number, a customer's tariff, a destination, a type."""
+    place = Coalesce(NullIf("charge_code", Value("")), NullIf("destination", Value("")), Left("dialled", 7))
+    return Case(
+        When(reason=Reason.UNKNOWN_CLI, then=F("billed_party")),
+        When(reason=Reason.INACTIVE, then=Coalesce("number__number", "billed_party")),
+        When(reason=Reason.NO_TARIFF, then=Coalesce("customer__name", "billed_party")),
+        When(reason=Reason.NO_RATE, then=place),
+        default=F("service"),
+        output_field=CharField(),
+    )
+
+
+def _order(_: Any) -> Case:
+    places = [When(reason=reason, then=Value(n)) for n, reason in enumerate(ORDER)]
+    return Case(*places, default=Value(len(ORDER)), output_field=IntegerField())
+
+
+FAILED = (
+    Dimension(
+        slug="section",
+        label="Section",
+        columns=(
+            Choice(
+                name="by_section",
+                label="Section",
+                choices=tuple((r, r.label) for r in ORDER),
+                help="What is missing; sections stand in the order in which repairs help.",
+            ),
+        ),
+        lookups={"section_order": _order, "by_section": "reason"},
+        family=ERRORS,
+    ),
+    Dimension(
+        slug="item",
+        label="Item",
+        columns=(
+            Code(
+                name="by_item",
+                label="Item",
+                help="The number, the customer without a tariff, the charge code, destination or first digits without "
+                "a rate, or the type of record.",
+            ),
+        ),
+        lookups={"item_reason": "reason", "by_item": lambda _: missing()},
+        family=ERRORS,
+    ),
+    Dimension(
+        slug="call",
+        label="Call",
+        columns=(
+            DateTime(name="by_call", label="Call", url="call"),
+            Code(name="by_from", label="From", needs=Capability.VIEW_PEOPLE),
+            Code(name="by_to", label="To", needs=Capability.VIEW_PEOPLE),
+        ),
+        lookups={"by_call": "started_at", "by_call_id": "pk", "by_from": "cli", "by_to": "dialled"},
+        family=ERRORS,
+    ),
+)
+
+
+def repair_of() -> dict[str, Any]:
+    """Return the aggregates that say of a group of one reason what repairs it, and where."""
+    words = [When(reason=reason, then=Value(told)) for reason, (told, _) in REPAIRS.items()]
+    pages = [When(reason=reason, then=Value(page)) for reason, (_, page) in REPAIRS.items()]
+    rows = [
+        When(reason=Reason.INACTIVE, then=F("number_id")),
+        When(reason=Reason.NO_TARIFF, then=F("customer_id")),
+        When(reason__in=[Reason.NO_RATE, Reason.UNKNOWN_TYPE], then=F("pk")),
+    ]
+    return {
+        "repair": Min(Case(*words, output_field=CharField())),
+        "repair_url": Min(Case(*pages, output_field=CharField())),
+        "repair_id": Max(Case(*rows, output_field=IntegerField())),
+    }
