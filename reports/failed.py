@@ -1,16 +1,20 @@
 """What reports of calls without a price share: sections in repair order, the missing item, the call, its repair."""
 
+from decimal import Decimal as D
 from typing import Any
 
-from django.db.models import Case, CharField, F, IntegerField, Max, Min, Value, When
+from django.db.models import Case, CharField, F, IntegerField, Max, Min, QuerySet, Sum, Value, When
 from django.db.models.functions import Coalesce, Left, NullIf
 
-from billing.models import Call
-from billing.rating.errors import ORDER
+from billing.models import Call, CdrFile
+from billing.rating.errors import ORDER, error_span
+from reports.calls import CallFilters, calls_of
 from reports.currency import Billed
 from reports.grouping import Dimension
+from reports.report import TieOut
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import BY_ROW, Choice, Code, DateTime, Text
+from resellerkpi.core.scope import current
 
 Reason = Call.Reason
 ERRORS = "Errors"
@@ -108,3 +112,32 @@ def repair_of() -> dict[str, Any]:
         "repair_url": Min(Case(*pages, output_field=CharField())),
         "repair_id": Max(Case(*rows, output_field=IntegerField())),
     }
+
+
+class FailedFilters(CallFilters):
+    """Filters of calls, for reports of those without a price."""
+
+    default_period = "last_12_months"
+
+    @property
+    def covers_all(self) -> bool:
+        """Whether nothing is left out: no filter, and an interval that holds all files with errors."""
+        span = error_span(self.reseller)
+        if self.narrows or current().dealer_id or current().customer_id or span is None:
+            return False
+        return self.interval.starts_at <= span[0] and span[1] < self.interval.ends_at
+
+
+def failed_calls(f: FailedFilters) -> QuerySet[Any]:
+    """Return the calls without a price that a query asks for, with the currency of what they cost."""
+    home = Value(f.reseller.currency)
+    calls = calls_of(f).filter(state=Call.State.ERROR)
+    return calls.annotate(costed_in=Coalesce(NullIf(F("cost_currency"), Value("")), home))
+
+
+def tied(f: FailedFilters, ours: int) -> list[TieOut]:
+    """Compare a number of calls with those that the call files count as unpriced, when nothing is left out."""
+    if not f.covers_all:
+        return []
+    held = CdrFile.objects.aggregate(unpriced=Sum("unpriced", default=0))["unpriced"]
+    return [TieOut("Calls without a price against the call files", "", D(ours), D(held))]

@@ -1,6 +1,6 @@
 """Dimensions: what a report's rows can be grouped by, in SQL; ready ones for time and for customers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,11 +16,12 @@ from django.db.models.functions import (
 
 from billing.models import Customer
 from resellerkpi.core.access import Capability
-from resellerkpi.core.columns import Bucket, Choice, Code, Column, Text
+from resellerkpi.core.columns import Bucket, Choice, Code, Column, Row, Text
 
 #: A path of the query, or what makes its expression in a time zone.
 Lookup = str | Callable[[ZoneInfo], Any]
 TRUNCATE = {"year": TruncYear, "quarter": TruncQuarter, "month": TruncMonth, "week": TruncWeek}
+CUSTOMERS = "Customers"
 GRAINS = {"year": "Year", "quarter": "Quarter", "month": "Month", "week": "Week", "day": "Day"}
 
 
@@ -106,11 +107,11 @@ def customer_dimensions(path: str = "customer") -> tuple[Dimension, ...]:
             "by_customer_id": f"{path}_id" if path else "pk",
             "by_account": f"{lead}code",
         },
-        family="Customers",
+        family=CUSTOMERS,
     )
 
     def of(slug: str, label: str, lookup: Lookup, **options: Any) -> Dimension:
-        return dimension(slug, label, lookup, family="Customers", **options)
+        return dimension(slug, label, lookup, family=CUSTOMERS, **options)
 
     people = {"needs": Capability.VIEW_PEOPLE, "help": "The customer's account manager today."}
     return (
@@ -128,3 +129,42 @@ def customer_dimensions(path: str = "customer") -> tuple[Dimension, ...]:
 def _tags(path: str) -> Func:
     """Return a customer's tags as one text: a customer with two tags is counted once."""
     return Func(F(path), Value(", "), function="array_to_string", output_field=CharField())
+
+
+def grouped_rows(
+    groups: Sequence[Dimension],
+    zone: ZoneInfo,
+    rows: Iterable[Row],
+    *,
+    sums: Sequence[str],
+    by: Sequence[str] = ("currency",),
+    least: Sequence[str] = (),
+    most: Sequence[str] = (),
+) -> Iterator[Row]:
+    """Yield rows that no single query makes, put together by groups and the fields in `by`, in order.
+
+    What a customer is grouped by is asked once for all `customer_id` of the rows; other dimensions read the row's own
+    fields. `sums` are added, of `least` and `most` the smallest and largest are kept; empty values do not count.
+    """
+    rows = list(rows)
+    people = {n: e for d in groups if d.family == CUSTOMERS for n, e in d.expressions(zone).items()}
+    asked = (
+        Customer.objects.filter(pk__in={r["customer_id"] for r in rows if r["customer_id"]})
+        if people
+        else None
+    )
+    known = {r["pk"]: r for r in asked.values("pk", **people)} if asked is not None else {}
+    names = [n for d in groups for n in d.lookups]
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        whole = {**row, **dict.fromkeys(people), **known.get(row["customer_id"], {})}
+        key = tuple(whole[n] for n in (*names, *by))
+        held = found.setdefault(key, {n: whole[n] for n in (*names, *by)})
+        for name in sums:
+            if row.get(name) is not None:
+                held[name] = row[name] + (held.get(name) or 0)
+        for pick, fields in ((min, least), (max, most)):
+            for name in fields:
+                held[name] = pick((v for v in (held.get(name), row.get(name)) if v is not None), default=None)
+    order = sorted(found, key=lambda key: [(v is None, "" if v is None else v) for v in key])
+    yield from (found[key] for key in order)

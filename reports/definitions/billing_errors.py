@@ -5,13 +5,13 @@ from decimal import Decimal as D
 from typing import Any
 
 from django import forms
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum, Value
-from django.db.models.functions import Coalesce, NullIf
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce
 
-from billing.models import BillingRun, Call, CdrFile
-from billing.rating.errors import ORDER, error_span
-from reports.calls import CALL_DIMENSIONS, CallFilters, calls_of
-from reports.failed import BILLED, FAILED, REPAIR, missing, repair_of
+from billing.models import BillingRun
+from billing.rating.errors import ORDER
+from reports.calls import CALL_DIMENSIONS
+from reports.failed import BILLED, FAILED, REPAIR, FailedFilters, failed_calls, missing, repair_of, tied
 from reports.fields import ANY, SeveralField
 from reports.filters import ReportFilters
 from reports.report import Preset, Report, TieOut
@@ -19,15 +19,13 @@ from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Bar, Stack
 from resellerkpi.core.columns import SUM, Column, DateTime, Int, Minutes, Money, Row
 from resellerkpi.core.periods import Period
-from resellerkpi.core.scope import current
 
 WHEN = "Calls were made"
 
 
-class ErrorFilters(CallFilters):
+class ErrorFilters(FailedFilters):
     """Filters of calls, the sections, and the bill run that the calls belong in."""
 
-    default_period = "last_12_months"
     section = SeveralField(required=False, label="Sections", choices=[(r, r.label) for r in ORDER])
     run = forms.ChoiceField(
         required=False,
@@ -46,15 +44,6 @@ class ErrorFilters(CallFilters):
         cycle, _, start = str(self.cleaned_data["run"] or "").rpartition(" ")
         run = BillingRun.objects.filter(cycle=cycle, period_start=start).first() if start else None
         return run and Period(run.period_start, run.period_end, self.reseller.zone)
-
-    @property
-    def covers_all(self) -> bool:
-        """Whether nothing is left out: no filter, and an interval that holds all files with errors."""
-        span, asked = error_span(self.reseller), self.cleaned_data
-        narrowed = self.narrows or asked["section"] or asked["run"]
-        if narrowed or current().dealer_id or current().customer_id or span is None:
-            return False
-        return self.interval.starts_at <= span[0] and span[1] < self.interval.ends_at
 
 
 def _key(run: BillingRun) -> str:
@@ -149,18 +138,13 @@ class BillingErrors(Report):
         totals: Sequence[Mapping[str, Any]],
     ) -> list[TieOut]:
         """Compare the calls with those that the call files count as unpriced, when nothing is left out."""
-        if not f.covers_all:
-            return []
-        held = CdrFile.objects.aggregate(unpriced=Sum("unpriced", default=0))["unpriced"]
-        ours = sum(total["calls"] for total in totals)
-        return [TieOut("Calls without a price against the call files", "", D(ours), D(held))]
+        narrowed = f.cleaned_data["section"] or f.cleaned_data["run"]
+        return [] if narrowed else tied(f, sum(total["calls"] for total in totals))
 
 
 def _failed(f: ErrorFilters) -> QuerySet[Any]:
-    """Return the calls without a price, with the currency of what they cost."""
-    home = Value(f.reseller.currency)
-    calls = calls_of(f).filter(state=Call.State.ERROR)
-    calls = calls.annotate(costed_in=Coalesce(NullIf(F("cost_currency"), Value("")), home))
+    """Return the calls asked for."""
+    calls = failed_calls(f)
     if f.cleaned_data["section"]:
         calls = calls.filter(reason__in=f.cleaned_data["section"])
     if period := f.period_of_run:
