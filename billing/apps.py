@@ -11,5 +11,7 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        """Load the job handlers that stand outside billing.jobs."""
+        """Load every check, and the job handlers that stand outside billing.jobs."""
+        import_module("billing.checks.registry").load()
+        import_module("billing.jobs_checks")
         import_module("billing.jobs_prices")

@@ -12,6 +12,7 @@ from billing.models.catalogue import (
     TariffRate,
     TimeBand,
 )
+from billing.models.findings import CheckSetting, Finding, FindingEvent
 from billing.models.invoicing import (
     BillingRun,
     Charge,
@@ -53,6 +54,7 @@ __all__ = [
     "ChangedDay",
     "Charge",
     "ChargeKind",
+    "CheckSetting",
     "Contract",
     "CreditNote",
     "CreditNoteLine",
@@ -65,6 +67,8 @@ __all__ = [
     "FeatureImplication",
     "FeaturePrice",
     "FeatureType",
+    "Finding",
+    "FindingEvent",
     "Invoice",
     "InvoiceLine",
     "InvoiceVat",

@@ -6,6 +6,7 @@ USAGE = 7303
 MONEY = 7304
 BOOK = 7305
 DRAWS = 7306
+FINDINGS = 7307
 
 
 def share_usage(reseller_id: int) -> None:
@@ -31,6 +32,11 @@ def hold_book(reseller_id: int) -> None:
 def hold_draws(reseller_id: int) -> None:
     """Taken by whatever draws from allowances, or takes one away: no two can draw the same seconds."""
     _run("SELECT pg_advisory_xact_lock(%s, %s)", DRAWS, reseller_id)
+
+
+def hold_findings(reseller_id: int) -> None:
+    """Taken by whatever writes findings of checks: two workers merge one after the other."""
+    _run("SELECT pg_advisory_xact_lock(%s, %s)", FINDINGS, reseller_id)
 
 
 def _run(sql: str, lock: int, reseller_id: int) -> None:

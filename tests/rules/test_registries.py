@@ -9,6 +9,7 @@ import pytest
 from django.apps import apps
 from django.core import mail
 
+from billing.checks.registry import CHECKS
 from billing.importing.book import BOOK_KINDS
 from billing.importing.formats import FORMATS
 from billing.importing.uploads import keep
@@ -22,6 +23,7 @@ from resellerkpi.core.models import Job, TenantModel
 from resellerkpi.core.scope import enter
 from tests.rules.worked_world import MAPPING, NOW, Worked, worked_world
 
+DEFINITIONS = Path(__file__).resolve().parents[2] / "billing" / "checks" / "definitions"
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "cdr"
 OWN_ROWS = {"core_job", "core_auditevent", "kpis_change"}
 
@@ -76,6 +78,7 @@ JOBS: dict[str, Parameters] = {
     "prices.uplift": lambda w: {"uplift_id": w.uplift.pk},
     "allowances.draw": lambda w: {"feature_type_id": w.package.pk, "first": "2026-08-01"},
     "allowances.standing": lambda w: {},
+    "checks.run": lambda w: {},
     "bills.produce": lambda w: {"run_id": w.run.pk},
     "kpis.refresh": lambda w: {},
     "reports.run": lambda w: {"run": str(w.report.pk)},
@@ -132,6 +135,13 @@ def test_every_format_has_a_sample() -> None:
 def test_every_list_says_what_it_is_for_and_gives_an_example() -> None:
     silent = [kind.slug for kind in BOOK_KINDS if not kind.purpose or not any(f.example for f in kind.fields)]
     assert silent == []
+
+
+def test_every_check_says_what_it_finds_and_where_it_is_repaired() -> None:
+    assert [c.slug for c in CHECKS if not c.about.endswith(".") or not c.name or not c.page] == []
+    assert [(c.slug, s.name) for c in CHECKS for s in c.settings if not s.label] == []
+    modules = {path.stem for path in DEFINITIONS.glob("[a-z]*.py")}
+    assert modules == {c.find.__module__.rpartition(".")[2] for c in CHECKS}
 
 
 def test_every_kpi_and_report_says_what_it_is() -> None:
