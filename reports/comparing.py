@@ -83,6 +83,7 @@ def _changes(c: Column) -> list[Column]:
         label=f"{c.title} change %",
         parts=(change.name, before.name),
         help="The change divided by the figure before.",
+        level=c.level,
         needs=c.needs,
         group=c.group,
     )

@@ -59,10 +59,22 @@ class Asks:
         """Whether an earlier interval can stand beside the one asked for."""
         return self.compares_rows or bool(self.dimensions)
 
+    @property
+    def held(self) -> list[Dimension]:
+        """The dimensions that the scope's holder may group by."""
+        return [d for d in self.dimensions if d.needs is None or current().can(d.needs)]
+
+    @property
+    def usual_groups(self) -> list[str]:
+        """The groups that hold when none is chosen: the defaults the role may use, else the first it may."""
+        held = [d.slug for d in self.held]
+        usual = [slug for slug in self.default_groups if slug in held]
+        return usual or (held[:1] if self.default_groups else [])
+
     def fields(self) -> dict[str, forms.Field]:
         """Return the form fields of it, as the scope's holder may use them."""
         found: dict[str, forms.Field] = {}
-        held = [d for d in self.dimensions if d.needs is None or current().can(d.needs)]
+        held = self.held
         if held:
             found["group_by"] = GroupsField(held)
         if self.compares:
@@ -118,7 +130,7 @@ class ReportFilters(forms.Form):
         return {
             "period": [FREE if free else self.default_period],
             "zone": [self.reseller.time_zone],
-            "group_by": list(self.asks.default_groups),
+            "group_by": self.asks.usual_groups,
         }
 
     def clean(self) -> dict[str, Any]:

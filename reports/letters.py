@@ -179,7 +179,7 @@ def table_columns(columns: Sequence[Column]) -> list[Column]:
 
 def _total(columns: Sequence[Column], total: Mapping[str, Any]) -> dict[str, Any]:
     currency = next((str(v) for v in total.values() if isinstance(v, str)), "")
-    summed = [c for c in columns if c.total or c.parts]
+    summed = [c for c in columns if c.has_total]
     return {
         "currency": currency,
         "rows": total["rows"],

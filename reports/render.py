@@ -280,12 +280,12 @@ _WRITERS: dict[str, Callable[[Showing, Path], None]] = {
 def total_as_json(columns: Sequence[Column], total: Mapping[str, Any]) -> dict[str, Any]:
     """Return a total row as JSON: money and ratios as text."""
     plain = {k: format(v, "f") if isinstance(v, D) else v for k, v in total.items()}
-    ratios = {c.name: c.value(total) for c in columns if c.parts}
+    ratios = {c.name: c.value(total) for c in columns if c.parts and c.has_total}
     return plain | {k: v if v is None else format(v.quantize(D("0.000001")), "f") for k, v in ratios.items()}
 
 
 def total_in_words(columns: Sequence[Column], total: Mapping[str, Any]) -> str:
     """Return a total row as one line."""
     currency = next((str(v) for v in total.values() if isinstance(v, str)), "")
-    parts = [f"{c.title} {c.display(total)}" for c in columns if c.total or c.parts]
+    parts = [f"{c.title} {c.display(total)}" for c in columns if c.has_total]
     return f"{total['rows']:,} rows{f' in {currency}' if currency else ''}; {', '.join(parts)}"

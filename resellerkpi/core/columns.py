@@ -53,6 +53,11 @@ class Column:
         return self.label or self.name.replace("_", " ").capitalize()
 
     @property
+    def has_total(self) -> bool:
+        """Whether a total row says something: a sum, or a ratio of sums; of levels and their changes it is silent."""
+        return bool(self.total or self.parts) and not self.level
+
+    @property
     def path(self) -> str:
         """The queryset lookup the value comes from."""
         return self.source or self.name
@@ -348,7 +353,7 @@ def visible(columns: Iterable[Column], capabilities: frozenset[Capability]) -> l
 def totals(columns: Sequence[Column], rows: Iterable[Row]) -> list[dict[str, Any]]:
     """Return total rows, one per currency where money is summed: sums of `total=SUM` columns, ratios from parts."""
     summed = [c for c in columns if c.total == SUM]
-    parts = [p for c in columns for p in c.parts or ()]
+    parts = [p for c in columns if c.has_total for p in c.parts or ()]
     keys = {c.name for c in summed} | set(parts)
     money = next((c for c in summed if isinstance(c, Money)), None)
     found: dict[str, dict[str, Any]] = {}

@@ -149,7 +149,7 @@ def _end(book: xlsx.Book, sheet: xlsx.Sheet, columns: Sequence[Column], words: W
 
 def total_cells(columns: Sequence[Column], total: Row) -> list[Any]:
     """Return a total row's cells, the first saying Total."""
-    shown = [c.total or c.name in total or c.parts for c in columns]
+    shown = [c.has_total or (c.name in total and not c.level) for c in columns]
     return [
         c.cell(total) if s else "Total" if n == 0 else None
         for n, (c, s) in enumerate(zip(columns, shown, strict=True))

@@ -121,7 +121,7 @@ class HouseTable(tables.Table):
     def _total(self, row: Mapping[str, Any]) -> list[tuple[Column, str]]:
         cells = []
         for index, column in enumerate(self.house_columns):
-            summed = column.total or column.parts or column.name in row
+            summed = column.has_total or (column.name in row and not column.level)
             cells.append((column, column.display(row) if summed else "Total" if index == 0 else ""))
         return cells
 
@@ -212,7 +212,7 @@ def read(columns: Sequence[Column], queryset: QuerySet[Any]) -> QuerySet[Any]:
 def queryset_totals(columns: Sequence[Column], queryset: QuerySet[Any]) -> list[dict[str, Any]]:
     """Return total rows of the whole queryset, one per currency where money is summed: one query."""
     summed = {c.name: c.path for c in columns if c.total == SUM}
-    summed |= {p: p for c in columns for p in c.parts or ()}
+    summed |= {p: p for c in columns if c.has_total for p in c.parts or ()}
     money = next((c for c in columns if c.total == SUM and isinstance(c, Money)), None)
     sums = {f"sum_{name}": Sum(path) for name, path in summed.items()}
     plain = queryset.order_by()

@@ -16,12 +16,13 @@ from kpis.kpi import KPIS
 from kpis.reading import live
 from reports.models import Run
 from reports.registry import REPORTS
-from reports.render import Showing
+from reports.render import Showing, total_in_words
 from reports.run import BadQuery, NotAllowed, run
 from resellerkpi.core.access import Role
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import add_months
 from resellerkpi.core.scope import Scope, enter
+from resellerkpi.core.sheets import total_cells
 from tests.kpis import oracle_more, worlds
 from tests.kpis.test_every_kpi import with_world
 from tests.reports.bills import NOW
@@ -305,3 +306,24 @@ def test_it_stays_in_its_scope_and_asks_no_more_for_more(world: World) -> None:
     assert CANARY not in str(more)
     assert len(more) > len(rows)
     assert len(many) == len(few)
+
+
+def test_levels_of_several_months_have_no_total_and_no_change_of_it(world: World) -> None:
+    pay(world, 0, "10.00", date(2026, 9, 5))
+    pay(world, 1, "30.00", date(2026, 10, 5))
+    two = {"on_or_after": ["2026-09-01"], "before": ["2026-11-01"], "duration": ["1"]}
+    with enter(world.alpha.scope()):
+        made, rows = asked(**two, compare=["previous"])
+        showing = Showing(made)
+        total = next(t for t in showing.totals if t["currency"] == "GBP")
+    columns = {c.name: c for c in showing.columns}
+    # a row still says how its level moved
+    september = next(r for r in rows if r["by_month"] == date(2026, 9, 1) and r["currency"] == "GBP")
+    assert (september["every_pos"], september["every_pos_before"]) == (D("10.00"), D(0))
+    # the months' balances are not added up, nor is their change; what flowed in them is
+    told_of = dict(zip(columns, total_cells(showing.columns, total), strict=True))
+    silent = [f"every_pos{end}" for end in ("", "_before", "_change", "_growth")]
+    assert [told_of[name] for name in silent] == [None] * 4
+    assert not {*silent} & {*total}
+    assert (told_of["refilled"], told_of["refilled_change"]) == (D("40.00"), D("40.00"))
+    assert "positive" not in total_in_words(showing.columns, total).lower()

@@ -1,5 +1,6 @@
 """Grouping, comparing and converting: SQL groups, aligned intervals, dated rates; against sums in plain Python."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal as D
 from typing import Any
@@ -83,6 +84,30 @@ def test_a_role_groups_only_by_what_it_may_see(world: World) -> None:
         asked(world, Role.VIEWER, group_by=["account_manager"])
     made, _ = asked(world, Role.VIEWER, group_by=["dealer"])
     assert not {"cost", "margin", "margin_percent"} & {c["name"] for c in made.columns}
+
+
+@pytest.mark.parametrize(
+    ("usual", "expected"),
+    [
+        (("account_manager", "dealer"), ["dealer"]),
+        (("account_manager",), ["year"]),
+        (("month", "dealer"), ["month", "dealer"]),
+        ((), []),
+    ],
+)
+def test_a_default_group_that_the_role_may_not_use_is_left_out(
+    world: World, usual: tuple[str, ...], expected: list[str]
+) -> None:
+    report = REPORTS.get("invoices")
+    asks = replace(report.Filters.asks, default_groups=usual)
+    with enter(world.alpha.scope(Role.VIEWER)):
+        form = type("Usual", (report.Filters,), {"asks": asks})(YEAR, reseller=world.alpha.reseller, now=NOW)
+        assert form.is_valid(), form.errors
+        assert [d.slug for d in form.groups] == expected
+    with enter(world.alpha.scope(Role.OWNER)):
+        form = type("Usual", (report.Filters,), {"asks": asks})(YEAR, reseller=world.alpha.reseller, now=NOW)
+        assert form.is_valid(), form.errors
+        assert [d.slug for d in form.groups] == list(usual)
 
 
 def test_a_comparison_joins_both_intervals_by_their_keys(world: World) -> None:
