@@ -15,3 +15,4 @@ class BillingConfig(AppConfig):
         import_module("billing.checks.registry").load()
         import_module("billing.jobs_checks")
         import_module("billing.jobs_prices")
+        import_module("billing.jobs_rates")

@@ -7,7 +7,7 @@ A row in the currency asked for needs no rate. A row without a rate up to its da
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal as D
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,10 +32,9 @@ from django.db.models import (
 from django.db.models.functions import Cast, Concat, TruncDate
 
 from billing.models import ExchangeRate
-from billing.models.exchange import Quote, dated_quotes
+from billing.models.exchange import OLD, Quote, dated_quotes
 from resellerkpi.core.columns import Code, Column, Date, Decimal, Row, Text, day
 
-OLD = timedelta(days=7)
 RATE = DecimalField(max_digits=38, decimal_places=12)
 PLACES = D("0.000000000001")
 RATES = "Exchange rates"

@@ -198,6 +198,12 @@ else:
 EMAIL_TIMEOUT = 30
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="ResellerKPI <billing@localhost>")
 
+# Exchange rates: the European Central Bank's file with all days; empty turns the daily look off
+ECB_RATES_URL = env.str(
+    "ECB_RATES_URL", default="https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.zip"
+)
+ECB_RATES_TIMEOUT = 20
+
 # Tables
 DJANGO_TABLES2_TEMPLATE = "ui/_table.html"
 

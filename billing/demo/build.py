@@ -19,6 +19,7 @@ from billing.demo.leaks import UNCOLLECTED, Planted, plant, summary
 from billing.demo.observe import store_observations
 from billing.demo.people import make_people
 from billing.demo.plan import plan_customers
+from billing.demo.rates import store_rates
 from billing.demo.refresh import refresh_kpis
 from billing.demo.services import plan_services
 from billing.demo.shape import Calendar, House, houses
@@ -116,9 +117,11 @@ def _reseller(house: House, order: Order, calendar: Calendar, say: Say) -> Built
         dealers = store_dealers(reseller, house)
         customers = store_book(reseller, house, calendar, plans, dealers, catalogue, planted)
         store_observations(reseller, house, calendar, plans, order.seed)
+        rates = store_rates(reseller, calendar)
     refresh_statistics()
     numbers = sum(len(plan.numbers) for plan in plans)
     say(f"{house.name}: {len(customers)} customers, {numbers} numbers in the book")
+    say(f"{house.name}: {rates:,} exchange rates")
     collector = Collector(
         reseller, house, calendar, order.seed, {p.code: p for p in plans}, customers,
         planted.never_presented if planted else {},

@@ -2,12 +2,15 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from operator import attrgetter
 from typing import NamedTuple
 
 from billing.models.reference import ExchangeRate
+
+#: A rate older than this is used and told.
+OLD = timedelta(days=7)
 
 
 class Quote(NamedTuple):

@@ -107,6 +107,7 @@ SECTIONS: tuple[Section, ...] = (
             Entry("Credit notes", "credit-note-list", _C.VIEW_MONEY),
             Entry("Payments", "payment-list", _C.VIEW_MONEY),
             Entry("Aged debt", "aged-debt", _C.VIEW_MONEY),
+            Entry("Exchange rates", "exchange-rates", _C.VIEW_MONEY),
         ),
     ),
     Section(

@@ -94,6 +94,8 @@ PAGES: dict[str, tuple[C | None, Arguments, int]] = {
     "dealer-add": (C.EDIT_BOOK, NONE, 200),
     "dealer": (C.VIEW_BOOK, pk("dealer"), 200),
     "dealer-edit": (C.EDIT_BOOK, pk("dealer"), 200),
+    "exchange-rates": (C.VIEW_MONEY, NONE, 200),
+    "exchange-rates-fetch": (C.IMPORT, NONE, 405),
     "feature-list": (C.VIEW_BOOK, NONE, 200),
     "feature": (C.VIEW_BOOK, pk("feature"), 200),
     "feature-change": (C.EDIT_BOOK, pk("feature"), 200),

@@ -91,6 +91,7 @@ JOBS: dict[str, Parameters] = {
     "usage.room": lambda w: {},
     "house.sweep": lambda w: {},
     "reports.forget": lambda w: {},
+    "rates.fetch": lambda w: {},
 }
 
 
@@ -110,6 +111,7 @@ def rows(worked: Worked) -> dict[str, int]:
 @pytest.mark.usefixtures("committed_db")
 def test_a_job_run_twice_has_the_effect_of_once(tmp_path: Path, settings: Any) -> None:
     settings.VAR_DIR = tmp_path
+    settings.ECB_RATES_URL = ""
     _, alpha, _ = worked_world(tmp_path)
     for kind in JOBS:
         with enter(alpha.house.scope()):
