@@ -12,10 +12,10 @@ from django import forms
 from django.db.models import Q, Sum
 
 from billing.models import Customer, FeatureType, LedgerEntry
-from billing.models.exchange import Quote, dated_quotes
+from billing.models.exchange import OLD, Quote, dated_quotes
 from kpis.facts_clients import MOVES, STOCKS
 from kpis.options import Options
-from reports.currency import OLD, Billed
+from reports.currency import Billed
 from reports.customers import CustomerFilters
 from reports.fields import CodesField
 from reports.filters import ReportFilters
