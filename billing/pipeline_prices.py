@@ -140,8 +140,9 @@ def question_of(reseller: Reseller, params: Mapping[str, Any], laid: Overlay | N
     """Return a question from plain values; raises QuestionRefused.
 
     first, end: the months (end exclusive) · kind: "move" customers (customer_ids, or the users of instead_of) to
-    tariff_id; "change" prices of tariff_id by changes; "wholesale": buy from carrier_id by tariff_id; "deck": an
-    overlay that is `laid` · as_of: the day whose prices of the proposed tariff count.
+    tariff_id; "change" prices of tariff_id by changes; "wholesale": buy from carrier_id by tariff_id; "moves":
+    customer_ids from old tariffs to new ones, pairs of ids in `moves`; "deck": an overlay that is `laid` · as_of: the
+    day whose prices of the proposed tariff count.
     """
     period = Period(date.fromisoformat(params["first"]), date.fromisoformat(params["end"]), reseller.zone)
     if period.start.day != 1 or period.end.day != 1:
@@ -151,6 +152,8 @@ def question_of(reseller: Reseller, params: Mapping[str, Any], laid: Overlay | N
     if laid is not None:
         buying = bool(laid.bought) or bool(params.get("buying"))
         return Question(period=period, overlay=laid, carriers=carriers if buying else None, buying=buying)
+    if kind == "moves":
+        return _moves(reseller, params, period)
     tariff = Tariff.objects.filter(pk=params.get("tariff_id")).first()
     if tariff is None:
         raise QuestionRefused("The proposed tariff is gone; choose another.")
@@ -173,6 +176,17 @@ def question_of(reseller: Reseller, params: Mapping[str, Any], laid: Overlay | N
     if not params.get("instead_of"):
         raise QuestionRefused("Say which customers would move: name them, or the tariff that they are on.")
     return Question(period=period, overlay=Overlay(rates=rates, moved={int(params["instead_of"]): tariff.pk}))
+
+
+def _moves(reseller: Reseller, params: Mapping[str, Any], period: Period) -> Question:
+    """Return the question what customers would pay if each of several tariffs gave way to another."""
+    moved = {int(old): int(new) for old, new in params["moves"]}
+    day = date.fromisoformat(params["as_of"])
+    rates: dict[int, Any] = {}
+    for new in sorted({*moved.values()}):
+        rates |= proposed_tariff(reseller, new, day)
+    customers = [int(pk) for pk in params["customer_ids"]]
+    return Question(period=period, overlay=Overlay(rates=rates, moved=moved), customers=customers)
 
 
 def answered(answer: Answer) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def copy_tariff(source: Tariff, *, name: str, first: date, percent: Decimal = De
     with transaction.atomic():
         copy = Tariff.objects.get(pk=source.pk)
         copy.pk, copy._state.adding = None, True
-        copy.name, copy.is_default, copy.superseded_on = name, False, None
+        copy.name, copy.is_default, copy.superseded_on, copy.successor = name, False, None, None
         factor = 1 + percent / 100
         if percent and copy.access_charge is not None:
             copy.access_charge = round_half_up(copy.access_charge * factor, COPY_PLACES)
@@ -153,13 +153,20 @@ def _moved(row: Any, tariff: Tariff) -> Any:
 
 
 def supersede(
-    tariff: Tariff, *, on: date | None, successor: Tariff | None = None, move_on: date | None = None
+    tariff: Tariff,
+    *,
+    on: date | None,
+    successor: Tariff | None = None,
+    move_on: date | None = None,
+    moves: bool = True,
 ) -> int:
     """Mark a tariff as superseded from a day on (None: in use again); with a successor, everybody who is on it moves
-    there on that day, or on `move_on`. Return how many moved.
+    there on that day, or on `move_on`, unless it is only named (`moves`). Return how many moved.
 
     Whoever is not moved stays on it and is priced by it; only as a default it stops on that day.
     """
+    if on is None and not moves:
+        successor = None
     if successor is not None:
         if on is None:
             raise BookRefused("Say from which day.", field="on")
@@ -171,9 +178,9 @@ def supersede(
                 f"Choose another {tariff.kind} tariff in {tariff.currency} to move to.", field="successor"
             )
     with transaction.atomic():
-        tariff.superseded_on = on
-        keep(tariff, changed=("superseded_on",))
-        moved = _move_all(tariff, successor, move_on or on) if successor is not None and on is not None else 0
+        tariff.superseded_on, tariff.successor = on, successor
+        keep(tariff, changed=("superseded_on", "successor"))
+        moved = _move_all(tariff, successor, move_on or on) if moves and successor and on else 0
         if moved:
             audit.record("tariff.succeeded", tariff, successor=successor, on=move_on or on, moved=moved)
     return moved

@@ -112,7 +112,7 @@ def _tariffs(reseller: Reseller, carriers: list[Carrier], calendar: Calendar) ->
     add("Standard UK", is_default=True, access_charge=ACCESS_CHARGE)
     standard = made["Standard UK"]
     add("Business plan", parent=standard)
-    add("Classic", parent=standard, superseded_on=date(calendar.first.year - 2, 4, 1))
+    add("Classic", parent=standard, superseded_on=date(calendar.first.year - 2, 4, 1), successor=standard)
     add("New year prices", parent=standard)
     add(
         "Mobile UK",

@@ -63,6 +63,7 @@ class Tariff(TenantModel):
     markup_percent = models.DecimalField(max_digits=7, decimal_places=2, null=True, blank=True)
     access_charge = models.DecimalField(max_digits=18, decimal_places=8, null=True, blank=True)
     superseded_on = models.DateField(null=True, blank=True)
+    successor = Link("self", null=True, blank=True, on_delete=models.PROTECT, related_name="predecessors")
 
     dealer_path = ""
 

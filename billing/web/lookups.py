@@ -83,7 +83,9 @@ def open_tariffs(scope: Scope) -> QuerySet[Any]:
 
 def find_tariff(scope: Scope, pk: int) -> Tariff:
     """Return a tariff the person may know of; raises Http404."""
-    row: Tariff | None = open_tariffs(scope).select_related("parent", "carrier").filter(pk=pk).first()
+    row: Tariff | None = (
+        open_tariffs(scope).select_related("parent", "carrier", "successor").filter(pk=pk).first()
+    )
     if row is None:
         raise Http404
     return row

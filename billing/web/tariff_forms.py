@@ -204,6 +204,11 @@ class SupersedeFields(forms.Form):
         empty_label="Nobody moves",
         help_text="For the same class of calls. Who does not move is still priced by the old tariff.",
     )
+    only_named = forms.BooleanField(
+        required=False,
+        label="Nobody moves yet",
+        help_text="Only name the tariff that replaces it, so that a report can say what each customer would pay.",
+    )
     move_on = forms.DateField(
         widget=DayInput(),
         required=False,
@@ -234,7 +239,8 @@ class SupersedeTariff(TariffStep):
         super().form_kwargs()
         self.title = f"Mark {self.tariff} as superseded"
         since = self.tariff.superseded_on
-        return {"initial": {"on": since or self.today, "move_on": self.today if since else None}}
+        named = {"successor": self.tariff.successor_id, "only_named": self.tariff.successor_id is not None}
+        return {"initial": {"on": since or self.today, "move_on": self.today if since else None, **named}}
 
     def get_context(self) -> dict[str, Any]:
         """List who is on it today."""
@@ -245,9 +251,14 @@ class SupersedeTariff(TariffStep):
     def save(self, form: Any) -> str:
         """Keep the day and move who is to move."""
         on, successor = form.cleaned_data["on"], form.cleaned_data["successor"]
-        moved = supersede(self.tariff, on=on, successor=successor, move_on=form.cleaned_data["move_on"])
+        moves = not form.cleaned_data["only_named"]
+        moved = supersede(
+            self.tariff, on=on, successor=successor, move_on=form.cleaned_data["move_on"], moves=moves
+        )
         words = f"{self.tariff} is superseded from {day_words(on)}." if on else f"{self.tariff} is in use."
-        if successor is not None:
+        if successor is not None and not moves:
+            words += f" {successor} is named as what replaces it; nobody moved."
+        elif successor is not None:
             words += f" {moved:,} moved to {successor}." if moved else " Nobody was on it."
         return self.succeed(self.cancel_url, words)
 

@@ -221,6 +221,7 @@ def pricing(tariff: Tariff, line: list[Tariff], scope: Scope) -> list[tuple[Any,
         ("Data", data_words(tariff)),
         ("Without a rate", markup_words(line, scope)),
         ("Superseded", day(tariff.superseded_on) if tariff.superseded_on else ""),
+        ("Replaced by", (tariff.successor or "None named") if tariff.superseded_on else ""),
     ]
 
 

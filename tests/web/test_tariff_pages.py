@@ -1,6 +1,7 @@
 """Tariff pages: reading, changes over dates, refusals in one sentence, bands, markups, copies, comparing."""
 
 import io
+import re
 from datetime import date
 from decimal import Decimal as D
 from typing import Any
@@ -239,7 +240,11 @@ def test_a_superseded_tariff_is_marked_and_those_on_it_move(world: World, ana: C
     assert 'mark-attention">Superseded' in ana.get(reverse("tariff-list")).content.decode()
     offered = ana.get(reverse("customer-tariff", args=[mine.customer_id])).content.decode()
     assert "(superseded 1 Jun 2026)" in offered
-    moved = post(ana, at, on="2026-06-01", successor=str(new.pk), move_on="2026-07-01")
+    named = post(ana, at, on="2026-06-01", successor=str(new.pk), only_named="on")
+    assert f"{new} is named as what replaces it; nobody moved" in named
+    assert "3 customers and numbers are still on it" in named
+    assert re.search(r"Replaced by</dt>\s*<dd[^>]*>\s*Newer", named)
+    moved = post(ana, at, on="2026-06-01", successor=str(new.pk), only_named=None, move_on="2026-07-01")
     assert f"3 moved to {new}" in moved
     with enter(house.scope()):
         uses = TariffAssignment.objects.filter(customer_id=mine.customer_id).order_by("start_date")
