@@ -160,7 +160,7 @@ def produce_bills(task: Task, *, run_id: int) -> dict[str, Any]:
                 run = produce(run.pk, now=timezone.now())
             except RunRefused as refused:
                 raise JobRefused(str(refused)) from None
-        return {**summary(run), "url": reverse("run", args=[run.pk])}
+        return {**summary(run), "run_id": run.pk, "url": reverse("run", args=[run.pk])}
 
 
 @job("prices.uplift")

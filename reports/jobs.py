@@ -7,20 +7,24 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
+from billing.models import BillingRun
 from reports.changes import NothingToCompare, compare
 from reports.delivery import deliver
 from reports.letters import Why
 from reports.mailing import letters, outcomes
 from reports.models import Comparison, Run
+from reports.postbilling.make import BILLED, make
 from reports.registry import REPORTS
 from reports.render import Showing, export
 from reports.run import BadQuery, NotAllowed, allowed, finish, forget_expired
 from reports.schedules import claim_due
 from reports.turns import take, tell_of_lost
-from resellerkpi.core.jobs import JobRefused, Task, job
+from resellerkpi.core.jobs import JobRefused, Task, after, enqueue, job
 from resellerkpi.core.models import Job, User
 from resellerkpi.core.scope import current
 from resellerkpi.core.xls import TooWide
+
+POST_BILLING = "reports.post_billing"
 
 
 def _run(pk: str) -> Run:
@@ -124,3 +128,29 @@ def compare_run(task: Task, *, run: str, request: str) -> dict[str, Any]:
         except NothingToCompare as refused:
             raise JobRefused(str(refused)) from None
         return {"url": reverse("comparison", args=[done.pk])}
+
+
+@job(POST_BILLING)
+def make_post_billing(task: Task, *, run_id: int) -> dict[str, Any]:
+    """Work out the post-billing report of a run whose bills are there; done again it replaces the one before."""
+    with task.scope():
+        run = BillingRun.objects.select_related("reseller").filter(pk=run_id, state__in=BILLED).first()
+        if run is None:
+            raise JobRefused("The bills of this run are not there any more; produce them first.")
+        make(run, now=timezone.now())
+        return {"url": reverse("post-billing", args=[run_id])}
+
+
+@after("bills.produce")
+def follow_bills(result: dict[str, Any]) -> None:
+    """Have the report made once the bills are produced."""
+    if result.get("run_id"):
+        ask_for_post_billing(BillingRun.objects.get(pk=result["run_id"]))
+
+
+def ask_for_post_billing(run: BillingRun) -> Job:
+    """Enqueue the report of a run and return the job."""
+    back = reverse("run", args=[run.pk])
+    return enqueue(
+        POST_BILLING, {"run_id": run.pk}, title=f"Post-billing report of {run.name}", back_url=back
+    )

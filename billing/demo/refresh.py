@@ -1,13 +1,16 @@
-"""Has the KPI snapshots of the demo made by whoever keeps them, without knowing who that is."""
+"""Has the demo's KPIs and post-billing reports made by whoever keeps them, without knowing who that is."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
+from billing.models import BillingRun
 from resellerkpi.core.jobs import HANDLERS, Task
 from resellerkpi.core.models import Reseller
-from resellerkpi.core.scope import Scope
+from resellerkpi.core.scope import Scope, enter
 
-KIND = "kpis.refresh"
+KIND, POST_BILLING = "kpis.refresh", "reports.post_billing"
+#: Latest runs of each reseller that have their post-billing report.
+REPORTED = 3
 
 
 def refresh_kpis(codes: Iterable[str], *, at: datetime | None = None) -> int:
@@ -20,4 +23,20 @@ def refresh_kpis(codes: Iterable[str], *, at: datetime | None = None) -> int:
         task = Task(job_id=f"demo-{reseller.code}", stored_scope=scope)
         HANDLERS.get(KIND)(task, **({"at": at.isoformat()} if at else {}))
         ran += 1
+    return ran
+
+
+def report_runs(codes: Iterable[str]) -> int:
+    """Run the post-billing job of each reseller's latest runs; return how many ran, 0 without such a job."""
+    if POST_BILLING not in HANDLERS:
+        return 0
+    ran = 0
+    for reseller in Reseller.objects.filter(code__in=list(codes)).order_by("pk"):
+        scope = Scope.of(reseller.pk, why="command demo")
+        with enter(scope):
+            latest = BillingRun.objects.exclude(state__in=["draft", "checked"]).order_by("-period_start")
+            runs = list(latest.values_list("pk", flat=True)[:REPORTED])
+        for run_id in runs:
+            HANDLERS.get(POST_BILLING)(Task(job_id=f"demo-run-{run_id}", stored_scope=scope), run_id=run_id)
+            ran += 1
     return ran

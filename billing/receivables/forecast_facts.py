@@ -1,6 +1,7 @@
 """Reads from the books what a forecast of collections is made of: a fixed number of queries, whatever the size."""
 
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection
@@ -43,6 +44,17 @@ OPEN = """SELECT payment_method, currency, invoice_date, due_date, count(*), sum
         AND (i.run_id = %(run)s OR (i.state <> 'draft' AND i.invoice_date <= %(made_on)s))) o
     WHERE balance > 0 GROUP BY 1, 2, 3, 4"""
 
+#: Cash that came for those invoices in the days after, less what of such was taken back.
+CAME = """SELECT c.payment_method, i.currency, sum(m.amount)
+    FROM (SELECT invoice_id, amount FROM billing_allocation WHERE reseller_id = %(reseller)s
+            AND payment_id IS NOT NULL AND date > %(made_on)s AND date <= %(until)s
+        UNION ALL SELECT invoice_id, -amount FROM billing_allocation WHERE reseller_id = %(reseller)s
+            AND payment_id IS NOT NULL AND ended_date > %(made_on)s AND ended_date <= %(until)s) m
+    JOIN billing_invoice i ON i.reseller_id = %(reseller)s AND i.id = m.invoice_id AND NOT i.is_disputed
+        AND (i.run_id = %(run)s OR i.invoice_date <= %(made_on)s)
+    JOIN billing_customer c ON c.reseller_id = %(reseller)s AND c.id = i.customer_id AND NOT c.is_test
+    GROUP BY 1, 2"""
+
 
 def expect(reseller: Reseller, *, made_on: date, run: BillingRun | None = None) -> Forecast:
     """Return what open invoices, and the bills of a run, will bring from the day after `made_on` on.
@@ -54,6 +66,12 @@ def expect(reseller: Reseller, *, made_on: date, run: BillingRun | None = None) 
     until = min(max(_last_due(run) or made_on, made_on) + GRACE, made_on + MOST)
     history = held(reseller, made_on)
     return forecast(history, _open(reseller, made_on, run), made_on=made_on, until=until, lead=lead)
+
+
+def came_since(run: BillingRun, *, made_on: date, until: date) -> dict[tuple[str, str], Decimal]:
+    """Return the cash by method and currency that came in the days after a run's forecast up to `until`."""
+    values = {"reseller": run.reseller_id, "run": run.pk, "made_on": made_on, "until": until}
+    return {(method, currency): amount for method, currency, amount in _rows(CAME, values)}
 
 
 def held(reseller: Reseller, made_on: date) -> History:

@@ -196,11 +196,21 @@ class ProduceRun(StepPage):
         )
 
 
+class LookedFields(forms.Form):
+    """That a person looked at what was billed."""
+
+    looked = forms.BooleanField(
+        label="I have looked at the post-billing report",
+        error_messages={"required": "Look at the post-billing report first; bills go out as they are there."},
+    )
+
+
 class ConfirmRun(StepPage):
     """Confirm the drafts: they get their numbers and become what customers owe."""
 
     title = "Confirm and number"
     submit = "Confirm and number"
+    form_class = LookedFields
     done = "The invoices have their numbers and are owed now."
 
     def consequence(self) -> str:

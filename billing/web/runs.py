@@ -114,8 +114,16 @@ STEPS: dict[str, tuple[tuple[str, str, bool], ...]] = {
         ("run-check", "Check again", False),
         ("run-change", "Change dates and message", False),
     ),
-    State.BILLED: (("run-confirm", "Confirm and number", True), ("run-undo", "Undo", False)),
-    State.CONFIRMED: (("run-send", "Mark as sent", True), ("run-undo", "Undo", False)),
+    State.BILLED: (
+        ("post-billing", "Look at what was billed", True),
+        ("run-confirm", "Confirm and number", False),
+        ("run-undo", "Undo", False),
+    ),
+    State.CONFIRMED: (
+        ("run-send", "Mark as sent", True),
+        ("post-billing", "Post-billing report", False),
+        ("run-undo", "Undo", False),
+    ),
     State.SENT: (),
 }
 

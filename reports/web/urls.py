@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from reports.web import changes, links, outbox, schedule_acts, schedules
+from reports.web import changes, links, outbox, post_billing, schedule_acts, schedules
 from reports.web.catalogue import Catalogue
 from reports.web.outside import SharedView
 from reports.web.query import Query
@@ -26,6 +26,7 @@ urlpatterns: list[URLPattern] = [
     *changes.urlpatterns,
     *links.urlpatterns,
     *outbox.urlpatterns,
+    *post_billing.urlpatterns,
     *schedules.urlpatterns,
     *schedule_acts.urlpatterns,
     path("reports/<slug:slug>/", Query.as_view(), name="report"),

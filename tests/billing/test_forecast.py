@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.models import Allocation, BillingRun, Customer, Invoice
+from billing.models import Allocation, BillingRun, Customer, Invoice, Payment
 from billing.receivables.forecast import (
     Cohort,
     History,
@@ -22,7 +22,7 @@ from billing.receivables.forecast import (
     learn,
     trials,
 )
-from billing.receivables.forecast_facts import expect
+from billing.receivables.forecast_facts import came_since, expect
 from billing.receivables.workdays import last_whole, workday, workday_index
 from resellerkpi.core.scope import enter
 from tests.reports.bills import Bill, make_bills
@@ -267,6 +267,22 @@ def test_it_reads_open_invoices_and_the_drafts_of_the_run() -> None:
         Invoice.objects.filter(pk=bills[5].pk).update(run=run)
         Allocation.objects.filter(invoice=bills[2]).update(ended_date=date(2026, 10, 30))
         made = expect(house.reseller, made_on=date(2026, 11, 1), run=run)
+        payment = Payment.objects.get(reference="A")
+        later = {"reseller": house.reseller, "invoice": bills[0], "payment": payment}
+        Allocation.objects.create(**later, date=date(2026, 11, 10), amount=D(30))
+        Allocation.objects.create(
+            **later, date=date(2026, 11, 12), ended_date=date(2026, 11, 14), amount=D(20)
+        )
+        came = {
+            last: came_since(run, made_on=made.made_on, until=date(2026, 11, last))
+            for last in (9, 10, 12, 14)
+        }
+    assert came == {
+        9: {},
+        10: {("card", "GBP"): D(30)},
+        12: {("card", "GBP"): D(50)},
+        14: {("card", "GBP"): D(30)},
+    }
     (whole,) = made.totals
     # 100 of A, 90 of B, 120 of C taken back, 120 of the draft F; D is disputed, E a test account, G of no run.
     assert (whole.currency, whole.invoices, whole.open) == ("GBP", 4, D("430.00"))

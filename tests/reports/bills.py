@@ -7,6 +7,7 @@ from decimal import Decimal as D
 
 from billing.models import (
     Allocation,
+    BillingRun,
     CreditNote,
     Customer,
     Invoice,
@@ -33,6 +34,7 @@ class Bill:
     paid: str = ""
     credited: str = ""
     state: str = Invoice.State.ISSUED
+    run: BillingRun | None = None
 
 
 def make_bills(house: House, *bills: Bill) -> list[Invoice]:
@@ -48,6 +50,7 @@ def _make(house: House, bill: Bill) -> Invoice:
     invoice = Invoice.objects.create(
         **own,
         customer=bill.customer,
+        run=bill.run,
         state=Invoice.State.DRAFT,
         invoice_date=bill.day,
         due_date=date.fromordinal(bill.day.toordinal() + 14),

@@ -164,6 +164,7 @@ PAGES: dict[str, tuple[C | None, Arguments, int]] = {
     "price-again": (C.BILL, NONE, 200),
     "rerate-result": (C.BILL, pk("preview"), 200),
     "run": (C.VIEW_MONEY, pk("run"), 200),
+    "post-billing": (C.VIEW_MONEY, pk("run"), 200),
     "run-change": (C.BILL, pk("run"), 200),
     "run-check": (C.BILL, pk("run"), 200),
     "run-confirm": (C.BILL, pk("run"), 200),
@@ -225,6 +226,7 @@ ELSEWHERE = {
 #: What a dealer of the house finds at an object that is not its customer's: (name) -> status, with the reason.
 DEALER_FINDS = {
     "run": (404, "a run is of the whole house"),
+    "post-billing": (404, "a run is of the whole house"),
     "cdr-file": (404, "a carrier's file holds calls of every customer"),
     "job": (404, "a dealer sees the jobs it started"),
     "uplift": (404, "a price rise tells what every customer pays"),

@@ -81,6 +81,7 @@ JOBS: dict[str, Parameters] = {
     "checks.run": lambda w: {},
     "bills.produce": lambda w: {"run_id": w.run.pk},
     "kpis.refresh": lambda w: {},
+    "reports.post_billing": lambda w: {"run_id": w.run.pk},
     "reports.run": lambda w: {"run": str(w.report.pk)},
     "reports.export": lambda w: {"run": str(w.report.pk), "kind": "xlsx"},
     "reports.mail": mailing,

@@ -197,8 +197,12 @@ def bill(page: Page) -> None:
     [sums] = cells(page, "What the bills come to")
     # what suppliers charge: 3 x 2 x 8.25 + 0.02 + 0.03 + 0.04 + 0.09 = 49.68; (142.50 - 49.68) / 142.50 = 65.1 %
     assert sums == ["GBP", "3", "142.50", "28.50", "171.00", "49.68", "65.1 %"]
+    press(page, "Look at what was billed")
+    [kinds] = [row for row in cells(page, "Before VAT by kind of charge") if row[0] == "Recurring"]
+    assert kinds == ["Recurring", "141.00", "GBP"]
     press(page, "Confirm and number")
     expect(page.get_by_text("Gives 3 invoices of 171.00 GBP their numbers")).to_be_visible()
+    page.get_by_label("I have looked at the post-billing report").check()
     press(page, "Confirm and number")
     press(page, "Mark as sent")
     press(page, "Mark as sent")

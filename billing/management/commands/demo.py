@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from billing.demo.build import DemoRefused, Order, build, existing, finish
-from billing.demo.refresh import refresh_kpis
+from billing.demo.refresh import refresh_kpis, report_runs
 from billing.demo.shape import SIZES
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import local_day
@@ -44,6 +44,7 @@ class Command(BaseCommand):
             facts = build(order, lambda line: self._say(begun, line))
             self._say(begun, "Working out the KPIs")
             refresh_kpis([each["code"] for each in facts["resellers"]])
+            report_runs([each["code"] for each in facts["resellers"]])
             finish(facts, now)
             self._say(begun, "The demo is ready")
         self.stdout.write(json.dumps(facts))
