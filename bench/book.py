@@ -67,15 +67,18 @@ SELECT %(r)s, made.id, 'voice', 'prefix', (10000 + n)::text, 'Place ' || n %% 90
 #: Rated calls of a month in four classes, evenly over numbers and time.
 RATED = """
 INSERT INTO billing_call (reseller_id, started_at, carrier_id, file_id, batch_id, dedupe_key, customer_id, number_id,
-    line, duration, billed_seconds, service, state, billed_party, call_class, currency, cost_currency, retail, cost)
+    line, duration, billed_seconds, service, state, billed_party, call_class, currency, cost_currency, retail, cost,
+    rate_id)
 SELECT %(r)s, %(month)s::date::timestamptz + n * interval '2400000 seconds' / %(calls)s, 0, 0, %(batch)s,
     (%(batch)s::bigint << 32) | n, first.customer + n %% %(customers)s, first.number + n %% (%(customers)s * 2), n,
     n %% 600, n %% 600, 'voice', 'rated', '+441130000000',
     (ARRAY['Landline', 'Mobile', 'Freephone', 'World'])[1 + n %% 7 / 2], 'GBP', 'GBP', 0.0123 + n %% 997 * 0.0007,
-    0.004 + n %% 97 * 0.0003
+    0.004 + n %% 97 * 0.0003, first.rate + n %% %(prefixes)s
 FROM generate_series(1, %(calls)s) n, (
     SELECT (SELECT min(id) FROM billing_customer WHERE reseller_id = %(r)s) AS customer,
-        (SELECT min(id) FROM billing_number WHERE reseller_id = %(r)s) AS number
+        (SELECT min(id) FROM billing_number WHERE reseller_id = %(r)s) AS number,
+        (SELECT min(rate.id) FROM billing_tariffrate rate JOIN billing_tariff tariff ON tariff.id = rate.tariff_id
+            WHERE rate.reseller_id = %(r)s AND tariff.kind = 'retail') AS rate
 ) first
 """
 
@@ -122,6 +125,7 @@ def add_calls(book: Book, calls: int, month: date = MONTH) -> None:
         )
         cursor.execute("SELECT make_call_partition(%s)", [month])
         sizes: dict[str, Any] = {"r": book.reseller.pk, "customers": book.customers, "month": month}
+        sizes["prefixes"] = book.prefixes
         cursor.execute(RATED, {**sizes, "calls": calls, "batch": batch.pk})
 
 

@@ -20,6 +20,7 @@ from billing.billrun.runs import (
     mark_billed,
     mark_confirmed,
     prepare_run,
+    refuse_open_errors,
     send_run,
     stands_at_least,
 )
@@ -40,6 +41,7 @@ UNTIL = (State.BILLED, State.CONFIRMED, State.SENT)
 def produce(run_id: int, *, now: datetime) -> BillingRun:
     """Charge features up to the run's end and make its draft invoices out of everything unbilled."""
     run = lock_run(run_id, State.CHECKED)
+    refuse_open_errors(run)
     hold_still(run.reseller)
     generate_charges(run.reseller, until=run.period_end)
     batch = build_invoices(run.reseller, run)

@@ -1,15 +1,20 @@
-"""What should be in order before bills are produced: dates, files, billing errors, prices."""
+"""What should be in order before bills are produced: dates, files, billing errors, the pre-billing report."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from django.db.models import Count, Exists, F, OuterRef, Q, Sum
+from django.db.models import Count, F, Max, Q, Sum
 
-from billing.models import BillingRun, Call, Carrier, CdrFile, Feature, FeaturePrice
+from billing.billrun.prebilling import findings, look_if_changed, tally
+from billing.checks.words import counted
+from billing.models import BillingRun, Call, Carrier, CdrFile, Finding
 from resellerkpi.core.columns import day, figure
 from resellerkpi.core.periods import Period, local_day
+
+#: The check of suppliers that have sent nothing: its findings may be accepted.
+NO_FILES = "missing_call_files"
 
 
 class GateState(StrEnum):
@@ -22,18 +27,27 @@ class GateState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One thing that was looked at: its state in a sentence, and the page (URL name) where it is mended."""
+    """One thing that was looked at: its state in a sentence, and the page (URL name, its run) where it is mended."""
 
     name: str
     state: GateState
     words: str
     page: str = ""
+    run_id: int | None = None
 
 
 def check(run: BillingRun, *, now: datetime) -> list[Gate]:
     """Look at everything a run depends on, in the order in which it is mended."""
+    look_if_changed(run, now=now)
     period = Period(run.period_start, run.period_end, run.reseller.zone)
-    return [_dates(run, period, now), *_files(period), _errors(period), _prices(period), _earlier(run)]
+    found = list(findings(run))
+    return [
+        _dates(run, period, now),
+        *_files(period, found),
+        _errors(period),
+        _report(run, found),
+        _earlier(run),
+    ]
 
 
 def blocking(gates: Iterable[Gate]) -> list[Gate]:
@@ -49,26 +63,28 @@ def _dates(run: BillingRun, period: Period, now: datetime) -> Gate:
     return Gate("Dates", GateState.OK, f"{period}; invoices dated {day(run.invoice_date)}, {due}.")
 
 
-def _files(period: Period) -> Iterator[Gate]:
+def _files(period: Period, found: list[Finding]) -> Iterator[Gate]:
     """Yield a gate for each supplier whose files a run needs: files that reach the period's last day."""
-    for carrier in Carrier.objects.filter(required_for_run=True).order_by("name"):
-        files = CdrFile.objects.filter(
-            carrier=carrier,
-            state=CdrFile.State.LOADED,
-            first_call_at__lt=period.ends_at,
-            last_call_at__gte=period.starts_at,
-        )
-        last = files.order_by("-last_call_at").values_list("last_call_at", flat=True).first()
+    accepted = {
+        row.subject for row in found if row.check_slug == NO_FILES and row.state == row.State.ACCEPTED
+    }
+    in_period = Q(files__state=CdrFile.State.LOADED, files__first_call_at__lt=period.ends_at) & Q(
+        files__last_call_at__gte=period.starts_at
+    )
+    carriers = Carrier.objects.filter(required_for_run=True).annotate(
+        last=Max("files__last_call_at", filter=in_period), loaded=Count("files", filter=in_period)
+    )
+    for carrier in carriers.order_by("name", "pk"):
         name = f"Files of {carrier.name}"
-        if last is None:
-            yield Gate(
-                name, GateState.ERROR, f"No call file of {carrier.name} for {period} is here.", "cdr-upload"
-            )
-        elif last < period.ends_at - timedelta(days=1):
-            words = f"The files of {carrier.name} reach {day(local_day(last, period.zone))} only."
+        if carrier.last is None:
+            state = GateState.WARN if carrier.code in accepted else GateState.ERROR
+            yield Gate(name, state, f"No call file of {carrier.name} for {period} is here.", "cdr-upload")
+        elif carrier.last < period.ends_at - timedelta(days=1):
+            words = f"The files of {carrier.name} reach {day(local_day(carrier.last, period.zone))} only."
             yield Gate(name, GateState.WARN, words, "cdr-upload")
         else:
-            yield Gate(name, GateState.OK, f"{figure(files.count(), 0)} files reach the end of the period.")
+            words = f"{figure(carrier.loaded, 0)} files reach the end of the period."
+            yield Gate(name, GateState.OK, words)
 
 
 def _errors(period: Period) -> Gate:
@@ -90,20 +106,22 @@ def _errors(period: Period) -> Gate:
     return Gate("Billing errors", GateState.ERROR, words, "billing-errors")
 
 
-def _prices(period: Period) -> Gate:
-    """Count features in service during the period that have no price."""
-    priced = FeaturePrice.objects.filter(
-        feature_type=OuterRef("feature_type"), valid_from__lt=period.end
-    ).filter(Q(valid_to__isnull=True) | Q(valid_to__gt=period.start))
-    count = (
-        Feature.objects.filter(not_charged=False, price__isnull=True, start_date__lt=period.end)
-        .filter(Q(end_date__isnull=True) | Q(end_date__gt=period.start), ~Exists(priced))
-        .count()
-    )
-    if not count:
-        return Gate("Prices", GateState.OK, "Every feature in service has a price.")
-    words = f"{figure(count, 0)} features in service have no price and will not be charged."
-    return Gate("Prices", GateState.WARN, words, "feature-type-list")
+def _report(run: BillingRun, found: list[Finding]) -> Gate:
+    """Sum up what the checks before billing found: an error that nobody accepted stops the run."""
+    name, page = "Pre-billing report", "run-prebilling"
+    stands = tally(found)
+    accepted = f"{figure(stands.accepted, 0)} accepted" if stands.accepted else ""
+    parts = [
+        counted(stands.errors, "error") if stands.errors else "",
+        counted(stands.warnings, "warning") if stands.warnings else "",
+        accepted,
+    ]
+    words = ", ".join(part for part in parts if part)
+    if stands.errors:
+        return Gate(name, GateState.ERROR, f"{words}: mend or accept the errors.", page, run.pk)
+    if stands.warnings:
+        return Gate(name, GateState.WARN, f"{words}: look before you bill.", page, run.pk)
+    return Gate(name, GateState.OK, f"Nothing is open: {words}." if words else "All clean.", page, run.pk)
 
 
 def _earlier(run: BillingRun) -> Gate:

@@ -3,6 +3,8 @@
 from datetime import date, datetime
 
 from billing.billrun.gates import blocking, check
+from billing.billrun.prebilling import accept as accept_findings
+from billing.billrun.prebilling import stopping
 from billing.models import BillingRun, Invoice
 from resellerkpi.core.audit import record
 from resellerkpi.core.models import Reseller
@@ -70,16 +72,28 @@ def change_dates(run_id: int, *, invoice_date: date, due_date: date | None, mess
 
 
 def check_run(run_id: int, *, accept: str = "", now: datetime) -> BillingRun:
-    """Mark a run as checked; errors of its gates must be accepted with a reason, kept with the person's name."""
+    """Mark a run as checked; errors of its gates must be accepted with a reason, kept with the person's name.
+
+    The reason is that of every error of the pre-billing report too that nobody has accepted by then.
+    """
     run = lock_run(run_id, State.DRAFT, State.CHECKED)
     errors = blocking(check(run, now=now))
     if errors and not accept.strip():
         raise RunRefused(f"{errors[0].words} Mend it, or accept it with a reason.")
     run.state, run.checked_by_id = State.CHECKED, current().user_id
     run.accepted_errors = accept.strip()[:300] if errors else ""
+    if errors:
+        accept_findings(run, stopping(run), reason=accept, now=now)
     run.save(update_fields=["state", "checked_by", "accepted_errors"])
     record("run.checked", run, errors=len(errors), accepted=run.accepted_errors)
     return run
+
+
+def refuse_open_errors(run: BillingRun) -> None:
+    """Raise RunRefused while errors of the run's pre-billing report are neither mended nor accepted."""
+    first = stopping(run).order_by("check_slug", "label", "pk").first()
+    if first is not None:
+        raise RunRefused(f"{first.label}: {first.why} Mend it, or accept it in the pre-billing report.")
 
 
 def mark_billed(run: BillingRun, *, usage_batch: int, now: datetime) -> None:

@@ -27,7 +27,10 @@ class ChargeKind(models.TextChoices):
 
 
 class BillingRun(TenantModel):
-    """One round of bills; its dates lock when billing starts."""
+    """One round of bills; its dates lock when billing starts.
+
+    `looked_at` is when its checks ran last, `looked_on` a fingerprint of what they read then.
+    """
 
     class State(models.TextChoices):
         """Life of a run."""
@@ -50,6 +53,8 @@ class BillingRun(TenantModel):
     checked_by = Link(User, null=True, on_delete=models.SET_NULL, related_name="+")
     confirmed_by = Link(User, null=True, on_delete=models.SET_NULL, related_name="+")
     usage_batch = models.BigIntegerField(null=True)
+    looked_at = models.DateTimeField(null=True)
+    looked_on = models.CharField(max_length=80, blank=True, default="", db_default="")
     billed_at = models.DateTimeField(null=True)
     confirmed_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)

@@ -7,7 +7,7 @@ from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 
-from billing.importing.completeness import grid
+from billing.checks.completeness import grid
 from billing.importing.counts import tally
 from billing.importing.formats import FORMATS
 from billing.models import Call, Carrier, CdrFile, CdrReject

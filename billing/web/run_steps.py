@@ -11,7 +11,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.billrun.gates import blocking, check
-from billing.billrun.runs import RunRefused, change_dates, check_run, prepare_run, send_run
+from billing.billrun.prebilling import look_if_changed, stopping
+from billing.billrun.runs import (
+    RunRefused,
+    change_dates,
+    check_run,
+    prepare_run,
+    refuse_open_errors,
+    send_run,
+)
 from billing.bills import confirm, undo
 from billing.invoicing.issue import IssueRefused
 from billing.models import BillingRun, Customer, Invoice
@@ -188,8 +196,18 @@ class ProduceRun(StepPage):
             f"{day(self.run.period_end)}. The dates lock; you can undo it until the first bill is sent."
         )
 
+    def form_kwargs(self) -> dict[str, Any]:
+        """Name what stops the run since it was checked."""
+        kwargs = super().form_kwargs()
+        look_if_changed(self.run, now=timezone.now())
+        self.danger = " ".join(
+            row.why for row in stopping(self.run).order_by("check_slug", "label", "pk")[:3]
+        )
+        return kwargs
+
     def save(self, form: Any) -> HttpResponse:
-        """Hand the work to a worker."""
+        """Hand the work to a worker, unless errors of the pre-billing report are open."""
+        refuse_open_errors(self.run)
         title = f"Produce the bills of {self.run.name}"
         return job_redirect(
             enqueue("bills.produce", {"run_id": self.run.pk}, title=title, back_url=self.cancel_url)

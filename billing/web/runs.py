@@ -22,6 +22,7 @@ from billing.web.run_steps import (
 )
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import SUM, Choice, Code, Date, Int, Minutes, Money, Percent, Text
+from resellerkpi.core.scope import current
 from resellerkpi.ui.navigation import address
 from resellerkpi.ui.panels import Action, EmptyState, Facts, HtmlPanel, Panel, TablePanel
 from resellerkpi.ui.tables import mark
@@ -149,8 +150,16 @@ def _gate(gate: Gate) -> dict[str, Any]:
         "name": gate.name,
         "mark": mark(code, label),
         "words": gate.words,
-        "url": "" if gate.state == GateState.OK or not gate.page else address(gate.page),
+        "url": _mending(gate),
+        "verb": "See the report" if gate.run_id else "Mend it",
     }
+
+
+def _mending(gate: Gate) -> str:
+    """Return where a gate is mended; the report of a run can be read whatever it says."""
+    if gate.run_id:
+        return address(gate.page, gate.run_id) if current().can(BILL) else ""
+    return "" if gate.state == GateState.OK or not gate.page else address(gate.page)
 
 
 def facts(run: BillingRun) -> Facts:

@@ -336,8 +336,10 @@ def test_gates_stop_a_run_until_they_are_accepted_by_name(house: Reseller, ann: 
     run = prepare_run(house, parse_month("2026-01", house.zone))
     found = {gate.name: gate for gate in check(run, now=NOW)}
     assert {name: gate.state.value for name, gate in found.items()} == {
-        "Dates": "ok", "Files of Gamma": "error", "Billing errors": "error", "Prices": "warn", "Earlier runs": "ok",
+        "Dates": "ok", "Files of Gamma": "error", "Billing errors": "error", "Pre-billing report": "error",
+        "Earlier runs": "ok",
     }  # fmt: skip
+    assert found["Pre-billing report"].words == "1 error, 1 warning: mend or accept the errors."
     assert found["Billing errors"].words == "2 calls of the period are not priced and cost 2.01 GBP at least."
     with pytest.raises(RunRefused, match="No call file of Gamma"):
         check_run(run.pk, now=NOW)

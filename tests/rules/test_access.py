@@ -170,6 +170,8 @@ PAGES: dict[str, tuple[C | None, Arguments, int]] = {
     "run-confirm": (C.BILL, pk("run"), 200),
     "run-list": (C.VIEW_MONEY, NONE, 200),
     "run-prepare": (C.BILL, NONE, 200),
+    "run-prebilling": (C.BILL, pk("run"), 200),
+    "run-prebilling-check": (C.BILL, lambda w: [w.run.pk, "zero_rates"], 200),
     "run-produce": (C.BILL, pk("run"), 200),
     "run-send": (C.BILL, pk("run"), 200),
     "run-undo": (C.BILL, pk("run"), 200),

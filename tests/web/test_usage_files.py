@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from billing.importing.completeness import grid
+from billing.checks.completeness import grid
 from billing.importing.uploads import keep
 from billing.jobs import import_usage, remove_usage
 from billing.models import Call, CdrFile, SourceMapping
