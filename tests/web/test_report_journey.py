@@ -8,19 +8,23 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal as D
+from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
+from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from billing.models import Allocation, Invoice, Payment
+from billing.models import Allocation, Feature, Invoice, Payment, TariffRate
+from billing.pipeline import import_cdrs
 from reports import sharing
 from reports.models import MailDelivery, ShareLink
 from resellerkpi.core.scope import enter
 from tests.reports.bills import three_bills
 from tests.reports.smtp import Box, smtp_server
 from tests.reports.test_report_mail import files_of, text_of
+from tests.rules.worked_world import MAPPING
 from tests.web.browser import Visitor, Watch
 from tests.world import World, make_world
 
@@ -64,6 +68,73 @@ def pay(world: World) -> None:
         Allocation.objects.create(
             **own, invoice=invoice, payment=payment, date=date(2026, 12, 5), amount=D("70.00")
         )
+
+
+def load_calls(world: World, folder: Path) -> None:
+    """Load two calls to landlines of November, of one minute and of two."""
+    path = folder / "november.csv"
+    lines = [f"{n},+441200000001,+441632960001,2026-11-0{n} 10:00:00,{60 * n},0.01" for n in (1, 2)]
+    path.write_text("\n".join(["id,from,to,start,seconds,cost", *lines, ""]))
+    house = world.alpha
+    with enter(house.scope()):
+        Feature.objects.update(start_date="2026-10-01")
+        import_cdrs(reseller=house.reseller, carrier=house.carrier, path=path, now=NOW, mapping=MAPPING)
+
+
+def change_the_rate(page: Page, world: World) -> None:
+    """Put the price of landlines right from the first of November on."""
+    with enter(world.alpha.scope()):
+        rate = TariffRate.objects.get(tariff=world.alpha.retail, key="44")
+    page.goto(reverse("rate-change", args=[rate.pk]))
+    page.locator("[name=valid_from]").fill("2026-11-01")
+    page.locator("[name=price]").fill("0.09")
+    page.locator("main form button[type=submit]").last.click()
+    expect(page.locator("body")).to_contain_text("is saved")
+
+
+def price_again(page: Page) -> None:
+    """Look at what pricing November's calls again would do, and do it."""
+    page.goto("/usage/price-again/?first=2026-11-01&last=2026-11-30")
+    press(page, "Show what would change")
+    page.wait_for_url("**/usage/price-again/*-*/")
+    press(page, "Price 2 calls again")
+    page.wait_for_url("**/usage/price-again/*-*/")
+    expect(page.locator("main")).to_contain_text("Done: 2 calls were priced again.")
+
+
+def test_a_shared_link_stays_to_the_penny_while_its_calls_are_priced_again(
+    world: World, visitor: Visitor, tmp_path: Path, watch: Watch
+) -> None:
+    load_calls(world, tmp_path)
+    ana, stranger = visitor(world.ana), visitor()
+    ana.goto("/reports/usage/?period=last_month&group_by=customer&output=web")
+    result = ana.url
+    expect(ana.locator("tfoot")).to_contain_text("0.15")
+    press(ana, "Share")
+    press(ana, "Make a link")
+    link = ana.locator("#new-link").input_value()
+    stranger.goto(link)
+    shared = stranger.locator("main table").first.inner_text()
+    assert "0.15" in shared
+
+    change_the_rate(ana, world)
+    price_again(ana)
+
+    # whoever holds the link, and who opens the result, sees what was shared; a fresh run sees the new price
+    stranger.goto(link)
+    assert stranger.locator("main table").first.inner_text() == shared
+    ana.goto(result)
+    expect(ana.locator("tfoot")).to_contain_text("0.15")
+    ana.goto("/reports/usage/?period=last_month&group_by=customer&output=web")
+    expect(ana.locator("tfoot")).to_contain_text("0.27")
+
+    ana.goto(result)
+    press(ana, "What changed since")
+    press(ana, "Compare with now")
+    changed = ana.locator(".change")
+    expect(changed).to_have_count(1)
+    expect(changed).to_contain_text(re.compile(r"Retail\s+0\.15 →is now\s+0\.27\s+\(\+0\.12 GBP\)"))
+    expect(changed).to_contain_text("Rerated: 2 calls were priced again on 5 Dec 2026.")
 
 
 def test_a_report_from_its_bookmark_to_its_differences(
