@@ -117,7 +117,7 @@ def repair_of() -> dict[str, Any]:
 class FailedFilters(CallFilters):
     """Filters of calls, for reports of those without a price."""
 
-    default_period = "last_12_months"
+    default_period = "this_year"
 
     @property
     def covers_all(self) -> bool:

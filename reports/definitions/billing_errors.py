@@ -66,6 +66,7 @@ class BillingErrors(Report):
     billed = BILLED
     measures = ("calls", "seconds", "cost", "costless")
     columns = (
+        REPAIR,
         Int(
             name="calls", label="Calls", total=SUM, help="Calls, messages and data sessions without a price."
         ),
@@ -95,7 +96,6 @@ class BillingErrors(Report):
             name="first", label="First", level=True, group=WHEN, help="Start of the first of the calls."
         ),
         DateTime(name="last", label="Last", level=True, group=WHEN, help="Start of the last of the calls."),
-        REPAIR,
     )
     charts = (
         Preset("sections", Bar(x="by_section", y=("calls",), title="Calls without a price by section")),

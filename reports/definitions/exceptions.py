@@ -22,15 +22,15 @@ from resellerkpi.core.scope import current
 UNMATCHED_USAGE, NO_PRICE_USAGE = "unmatched_usage", "no_price_usage"
 UNMATCHED_PRODUCT, NO_PRICE_PRODUCT = "unmatched_product", "no_price_product"
 KINDS = (
-    (UNMATCHED_USAGE, "Unmatched: usage"),
-    (NO_PRICE_USAGE, "No price: usage"),
-    (UNMATCHED_PRODUCT, "Unmatched: products and supplier charges"),
-    (NO_PRICE_PRODUCT, "No price: products and supplier charges"),
+    (UNMATCHED_USAGE, "Unmatched usage"),
+    (NO_PRICE_USAGE, "Unpriced usage"),
+    (UNMATCHED_PRODUCT, "Unmatched products"),
+    (NO_PRICE_PRODUCT, "Unpriced products"),
 )
 UNMATCHED = (Call.Reason.UNKNOWN_CLI, Call.Reason.INACTIVE)
-NOBODY_THEN = "The number was nobody's in these days."
-UNASKED = "Its customer is asked for nothing: no product of the book and no price on the line."
-UNPRICED = "Neither the product nor the price list has a price."
+NOBODY_THEN = "Nobody had the number in these days."
+UNASKED = "The customer has no product for it, and the line no price."
+UNPRICED = "No price of its own and none in the price list."
 SUMS = ("count", "amount")
 
 
@@ -69,19 +69,24 @@ class Exceptions(Report):
         *customer_dimensions(""),
     )
     columns = (
-        Choice(name="kind", label="Kind", choices=KINDS),
+        Choice(
+            name="kind",
+            label="Kind",
+            choices=KINDS,
+            help="Usage is calls, messages and data; products are those in the book and lines of supplier bills.",
+        ),
+        Code(name="item", label="Service item", help="The number or reference it is about."),
         Text(name="reason", label="Why"),
-        Code(name="item", label="Service item", help="The number, reference or product it is about."),
+        REPAIR,
         Text(
             name="place",
             label="Prefix or product",
-            help="Of usage without a price the destination, charge code or first digits; of a supplier charge its "
-            "product.",
+            help="Of usage without a price the destination, charge code or first digits; else the product.",
         ),
         Text(name="customer_name", label="Customer", url="customer"),
         Text(name="supplier", label="Supplier", needs=Capability.VIEW_WHOLESALE),
-        Code(name="currency", label="Currency"),
         Int(name="count", label="Lines", total=SUM, help="Calls, lines of supplier bills, or products."),
+        Code(name="currency", label="Currency"),
         Money(
             name="amount",
             label="Cost at least",
@@ -89,9 +94,8 @@ class Exceptions(Report):
             needs=Capability.VIEW_WHOLESALE,
             help="What suppliers charge for it as far as it is known, before VAT.",
         ),
-        Date(name="first", label="First", level=True, help="Its first day in the period."),
-        Date(name="last", label="Last", level=True, help="Its last day in the period."),
-        REPAIR,
+        Date(name="first", label="First", level=True, help="Its first day."),
+        Date(name="last", label="Last", level=True, help="Its last day."),
     )
     charts = (
         Preset("kinds", Bar(x="kind", y=("count",), title="Exceptions by kind")),

@@ -4,12 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal as D
 from functools import cached_property
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import Count, F, Q, Sum, Value
+from django.db.models.functions import Coalesce, NullIf
 
-from billing.models import Customer, NumberAssignment, Tariff, TariffAssignment
+from billing.models import Call, Customer, NumberAssignment, Tariff, TariffAssignment
 from kpis.compute import by_customer
 from kpis.kpi import KPIS
 from kpis.options import Options
@@ -34,6 +36,9 @@ from resellerkpi.core.scope import current
 NOBODY = "None named"
 UNNAMED = "No successor is named for {}: name it on the tariff’s page, or choose one under “Priced by”."
 AFTER = 10
+NO_CALLS: dict[str, Any] = dict.fromkeys((*SUMS, *MONEYS), 0)
+#: What cannot be told of a customer whose tariff nothing replaces.
+THEN = ("new_retail", "new_cost", "new_margin", "difference", "more", "less")
 
 
 @dataclass
@@ -196,11 +201,49 @@ def _on_old(day: date) -> list[tuple[int, int | None, int]]:
     return found + [(holder[number], number, tariff) for number, tariff in numbers if number in holder]
 
 
+def _figures(f: OldTariffFilters) -> dict[int, list[dict[str, Any]]]:
+    """Return the figures of each customer by currency; whose calls no other price touches pays what it pays."""
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows_of(f.answer["customers"]):
+        found[row["customer_id"]].append(row)
+    for row in rows_of(_as_they_are(f, [who for who in f.held if who not in found])):
+        found[row["customer_id"]].append(row)
+    return found
+
+
+def _as_they_are(f: OldTariffFilters, people: Sequence[int]) -> list[dict[str, Any]]:
+    """Return what calls of customers bring and cost, each in its own currency, the same on both sides."""
+    period, home = f.interval, Value(f.reseller.currency)
+    calls = Call.objects.filter(
+        customer__in=people, started_at__gte=period.starts_at, started_at__lt=period.ends_at
+    )
+    talked = Q(answered=True, service="voice")
+    sold = {
+        "calls": Count("pk"),
+        "seconds": Sum("duration", filter=talked, default=0),
+        "retail": Sum("retail", default=D(0)),
+    }
+    bought = {"cost": Sum(Coalesce("cost", "expected_cost"), default=D(0))}
+    found: dict[tuple[int, str], dict[str, Any]] = {}
+    for name, sums in (("currency", sold), ("cost_currency", bought)):
+        coded = calls.order_by().annotate(coded=Coalesce(NullIf(F(name), Value("")), home))
+        for row in coded.values("customer_id", "coded").annotate(**sums):
+            key = (row["customer_id"], row.pop("coded"))
+            found.setdefault(key, {"calls": 0, "seconds": 0, "retail": D(0), "cost": D(0)}).update(row)
+    return [
+        {
+            **row,
+            "currency": currency,
+            **{f"{side}_{n}": row[n] for side in ("old", "new") for n in ("retail", "cost")},
+        }
+        for (_, currency), row in found.items()
+        if row["calls"] or row["cost"]
+    ]
+
+
 def _rows(f: OldTariffFilters) -> list[dict[str, Any]]:
     """Return a row per customer and currency of its calls; without a successor, or calls, without their figures."""
-    figures: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows_of(f.answer["customers"]):
-        figures[row["customer_id"]].append(row)
+    figures = _figures(f)
     people = Customer.objects.filter(pk__in=[*f.held]).order_by("code")
     found = []
     for person in people.values("code", "currency", customer_name=F("name"), customer_name_id=F("pk")):
@@ -217,13 +260,8 @@ def _rows(f: OldTariffFilters) -> list[dict[str, Any]]:
             "numbers": len(held.numbers),
             "customers": 1,
         }
-        for more in figures[person["customer_name_id"]] or [_empty(priced=news != [NOBODY], f=f)]:
-            found.append({**row, **more, "customers": row["customers"], "code": person["code"]})
+        for more in figures[person["customer_name_id"]] or [NO_CALLS]:
+            left_open = dict.fromkeys(THEN) if news == [NOBODY] or "refused" in f.answer else {}
+            found.append({**row, **more, **left_open, "customers": row["customers"], "code": person["code"]})
             row |= {"customers": 0, "numbers": 0}
     return found
-
-
-def _empty(*, priced: bool, f: OldTariffFilters) -> dict[str, Any]:
-    """Return the figures of a customer without calls, or of one that cannot be compared."""
-    nothing = 0 if priced and "refused" not in f.answer else None
-    return dict.fromkeys((*SUMS, *MONEYS), nothing)

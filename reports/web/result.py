@@ -85,7 +85,7 @@ class Result(Page):
         query = run.params | view
         return {
             "chips": chips(showing, view),
-            "warnings": [text for _, text, warns in run.notes if warns],
+            "warnings": [warning(label, text) for label, text, warns in run.notes if warns],
             "facts": Facts("About this result", showing.about, wide=True),
             "query_url": address(run.report, query),
             "again_url": address(run.report, query, output="web"),
@@ -257,3 +257,8 @@ class MailPage(FormPage):
         )
         messages.success(self.request, f"The mail goes to {len(data['to'])} people.")
         return job_redirect(job)
+
+
+def warning(label: str, text: str) -> str:
+    """Return a note of a run as a sentence; amounts without a good rate are marked in their rows."""
+    return f"{label}: {text}. They are marked in their rows." if label == "Amounts" else f"{label}: {text}"

@@ -161,6 +161,7 @@ def test_customers_on_old_tariffs_are_priced_by_what_replaces_them(month: Month)
         assert (told[code]["successor"], told[code]["since"]) == ("2027 prices", date(2026, 2, 1))
     assert [told[code]["numbers"] for code in ("C1", "C2")] == [0, 1]
     assert (told["C3"]["successor"], told["C3"]["new_retail"]) == ("None named", None)
+    assert told["C3"]["old_retail"] == wanted["C3"][2]
     assert [text for _, text, _ in made.notes][0].startswith("No successor is named for “Bare”")
     assert books() == before
     house = month.world.reseller
