@@ -29,6 +29,9 @@ READ = (
     "billing_featureprice", "billing_carrier", "billing_supply", "billing_carriercharge", "billing_checksetting",
 )  # fmt: skip
 
+#: The day up to which something is accepted for one run only.
+FOREVER = date.max
+
 
 class AcceptRefused(ValueError):
     """Findings that cannot be accepted as asked, with the reason for the user and the field it is about."""
@@ -99,7 +102,7 @@ def accept(
         raise AcceptRefused("The day has to lie after today.", field="until")
     hold_findings(run.reseller_id)
     rows = list(found.filter(state=State.OPEN).order_by("pk").select_for_update())
-    fields = {"accepted_until": until or date.max, "accepted_reason": words[:300]}
+    fields = {"accepted_until": until or FOREVER, "accepted_reason": words[:300]}
     Finding.objects.filter(pk__in=[row.pk for row in rows]).update(
         state=State.ACCEPTED, accepted_by_id=current().user_id, **fields
     )
@@ -133,7 +136,7 @@ def _go_on_accepting(run: BillingRun, before: set[int], now: datetime) -> None:
         period__lt=run.period_start,
         state=State.ACCEPTED,
         accepted_until__gt=today,
-        accepted_until__lt=date.max,
+        accepted_until__lt=FOREVER,
     )
     known = {(row.check_slug, row.subject, row.level): row for row in earlier.order_by("period")}
     rows = []

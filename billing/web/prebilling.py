@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +14,7 @@ from django.utils import timezone
 
 from billing.billrun.prebilling import (
     FAMILY,
+    FOREVER,
     OPEN_RUN,
     AcceptRefused,
     accept,
@@ -225,7 +225,7 @@ class PreBillingCheck(ReportPage):
         who = f" by {row.accepted_by}" if row.accepted_by else ""
         when = f" on {moment(row.accepted_at, self.reseller)}" if row.accepted_at else ""
         until = row.accepted_until
-        how_long = "for this run" if until in (None, date.max) else f"until {day(until)}"
+        how_long = "for this run" if until in (None, FOREVER) else f"until {day(until)}"
         return f"{row.accepted_reason} ({how_long}{who}{when})"
 
 
