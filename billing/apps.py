@@ -14,5 +14,6 @@ class BillingConfig(AppConfig):
         """Load every check, and the job handlers that stand outside billing.jobs."""
         import_module("billing.checks.registry").load()
         import_module("billing.jobs_checks")
+        import_module("billing.jobs_match")
         import_module("billing.jobs_prices")
         import_module("billing.jobs_rates")

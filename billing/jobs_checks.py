@@ -14,6 +14,7 @@ from resellerkpi.core.scope import current
 KIND = "checks.run"
 CHANGERS = (
     "book.import", "usage.import", "usage.remove", "usage.repair", "usage.rerate", "bills.produce", "prices.uplift",
+    "match.months",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Sum
 
 from billing.bills import bill
+from billing.charging.three_way import match_latest
 from billing.demo.carrier_bills import store_carrier_bills
 from billing.demo.collect import Collector
 from billing.demo.empty import empty
@@ -133,6 +134,7 @@ def _reseller(house: House, order: Order, calendar: Calendar, say: Say) -> Built
         bills = store_carrier_bills(
             reseller, plans, calendar, order.folder / "files" / house.code / "carrier-bills"
         )
+        match_latest(reseller, now=_noon(calendar.today))
     say(f"{house.name}: {bills} bills of carriers")
     if planted:
         usage.report()

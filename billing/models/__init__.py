@@ -25,6 +25,7 @@ from billing.models.invoicing import (
     NotProduced,
     NumberSequence,
 )
+from billing.models.matching import MatchedMonth, ServiceMatch
 from billing.models.parties import Carrier, Customer, CustomerEvent, CustomerNote, Dealer
 from billing.models.receivables import Allocation, LedgerEntry, Mandate, Payment, PaymentAttempt
 from billing.models.reference import ExchangeRate, Observation
@@ -74,6 +75,7 @@ __all__ = [
     "InvoiceVat",
     "LedgerEntry",
     "Mandate",
+    "MatchedMonth",
     "NotProduced",
     "Number",
     "NumberAssignment",
@@ -85,6 +87,7 @@ __all__ = [
     "PriceUplift",
     "RatingBatch",
     "SecondDraw",
+    "ServiceMatch",
     "SourceMapping",
     "Supply",
     "Tariff",

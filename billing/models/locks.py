@@ -7,6 +7,7 @@ MONEY = 7304
 BOOK = 7305
 DRAWS = 7306
 FINDINGS = 7307
+MATCH = 7308
 
 
 def share_usage(reseller_id: int) -> None:
@@ -37,6 +38,11 @@ def hold_draws(reseller_id: int) -> None:
 def hold_findings(reseller_id: int) -> None:
     """Taken by whatever writes findings of checks: two workers merge one after the other."""
     _run("SELECT pg_advisory_xact_lock(%s, %s)", FINDINGS, reseller_id)
+
+
+def hold_match(reseller_id: int) -> None:
+    """Taken to match months: two at once would keep the same month twice."""
+    _run("SELECT pg_advisory_xact_lock(%s, %s)", MATCH, reseller_id)
 
 
 def _run(sql: str, lock: int, reseller_id: int) -> None:

@@ -96,6 +96,7 @@ SECTIONS: tuple[Section, ...] = (
             Entry("Price rises", "uplift-list", _C.VIEW_MONEY),
             Entry("Carriers", "carrier-list", _C.EDIT_BOOK),
             Entry("Carrier bills", "carrier-bill-list", _C.VIEW_WHOLESALE),
+            Entry("Three-way match", "match", _C.VIEW_WHOLESALE),
         ),
     ),
     Section(

@@ -79,6 +79,7 @@ JOBS: dict[str, Parameters] = {
     "allowances.draw": lambda w: {"feature_type_id": w.package.pk, "first": "2026-08-01"},
     "allowances.standing": lambda w: {},
     "checks.run": lambda w: {},
+    "match.months": lambda w: {},
     "bills.produce": lambda w: {"run_id": w.run.pk},
     "kpis.refresh": lambda w: {},
     "reports.post_billing": lambda w: {"run_id": w.run.pk},

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from billing.bills import bill, credit
 from billing.charging.adjust import add_charge
+from billing.charging.three_way import match
 from billing.importing.uploads import keep
 from billing.models import (
     BillingRun,
@@ -29,6 +30,7 @@ from billing.models import (
     Observation,
     Payment,
     PriceUplift,
+    ServiceMatch,
     Tariff,
     TariffMarkup,
     TariffRate,
@@ -109,6 +111,7 @@ class Worked:
     answer: Job
     deck: Job
     campaign: str
+    service: ServiceMatch
 
 
 def carrier_bill(house: House, mark: str) -> CarrierInvoice:
@@ -175,6 +178,7 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
         )
         link, token = mint(report, now=timezone.now())
         bill_of_carrier = carrier_bill(house, mark)
+        match(house.reseller, date(2026, 8, 1), date(2026, 9, 1), now=NOW)
         return Worked(
             house=house,
             customer=house.customers[0],
@@ -225,6 +229,7 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             answer=_answer(house, mark),
             deck=_deck(house, mark),
             campaign=_campaign(house, mark),
+            service=ServiceMatch.objects.filter(number=house.numbers[0]).earliest("pk"),
         )
 
 
