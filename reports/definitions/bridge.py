@@ -1,6 +1,7 @@
 """The Variance bridge."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal as D
 from functools import cached_property
@@ -177,7 +178,12 @@ class VarianceBridge(Report):
             if by_part
             else ("customer_name", "code", "currency", "before", *f.parts, "change", "after")
         )
-        return [c for c in self.columns if c.name in wanted]
+        shown = [c for c in self.columns if c.name in wanted]
+        if f.explained != MARGIN:
+            return shown
+        return [
+            replace(c, needs=Capability.VIEW_MARGIN) if isinstance(c, Money | Percent) else c for c in shown
+        ]
 
     def rows(self, f: BridgeFilters) -> Iterator[dict[str, Any]]:  # type: ignore[override]  # this report's form
         """Yield the parts of each currency, or each customer with its parts, the largest change first."""
@@ -218,7 +224,7 @@ class VarianceBridge(Report):
         """Name both ends: which days they are of, and what they come to."""
         label = dict(f.fields["what"].choices)[f.explained].partition(":")[0]  # type: ignore[attr-defined]  # a choice
         found = [(label, f"{f.named(f.interval)} against {f.named(f.earlier)}", False)]
-        for code, (was, now) in f.ends.items():
+        for code, (was, now) in f.ends.items() if f.explained != MARGIN else ():
             found.append((f"From, in {code}", f"{figure(was, 2)} ({f.named(f.earlier)})", False))
             found.append((f"To, in {code}", f"{figure(now, 2)} ({f.named(f.interval)})", False))
         return found

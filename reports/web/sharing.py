@@ -1,18 +1,21 @@
 """Links of a run: made, rotated, revoked, and who opened them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count, Max, Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 
 from reports import sharing
-from reports.models import ShareLink, ShareView
+from reports.models import Run, ShareLink, ShareView
+from reports.render import Showing
 from reports.web.forms import ShareForm
 from reports.web.result import find_run
+from reports.web.table import frozen_table
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import DateTime, Text, day
 from resellerkpi.ui.panels import EmptyState, TablePanel
@@ -25,6 +28,8 @@ OPENINGS = [
     Text(name="who", label="Who"),
     Text(name="network", label="Network"),
 ]
+#: Rows of the preview.
+PREVIEWED = 10
 MISSED = Q(views__what=ShareView.What.MISS)
 NEVER = EmptyState("Nobody has opened a link to this result yet.")
 
@@ -41,6 +46,7 @@ class SharePage(FormPage):
     )
     submit = "Make a link"
     new_url = ""
+    chosen: Sequence[str] | None = None
 
     def form_kwargs(self) -> dict[str, Any]:
         """Offer the columns the sharer may see."""
@@ -51,7 +57,11 @@ class SharePage(FormPage):
         return {"offered": sharing.offered(self.run)}
 
     def save(self, form: ShareForm) -> HttpResponse:
-        """Make the link and show its address, which nobody can read again."""
+        """Make the link and show its address, which nobody can read again; or only what its holder would see."""
+        if "preview" in self.request.POST:
+            self.chosen = form.cleaned_data["columns"]
+            form.fields["password"].widget.render_value = True  # type: ignore[attr-defined]  # of PasswordInput
+            return self.show(form)
         _, token = sharing.mint(self.run, now=timezone.now(), **form.cleaned_data)
         self.new_url = sharing.address_of(token)
         return self.show(ShareForm(**self.form_kwargs()))
@@ -62,8 +72,23 @@ class SharePage(FormPage):
             "run": self.run,
             "new_url": self.new_url,
             "links": links_of(self.run),
+            "second": ("preview", "Show what they will see"),
+            "preview": preview_of(self.run, self.chosen),
             "openings": TablePanel("Openings", OPENINGS, openings_of(self.run), empty=NEVER),
         }
+
+
+def preview_of(run: Run, chosen: Sequence[str] | None) -> dict[str, Any]:
+    """Return a result as the holder of a link with the chosen columns, or the usual ones, would see it."""
+    offered = [(c, usual) for c, usual in sharing.offered(run) if not c.hidden]
+    names = [c.name for c, usual in offered if (usual if chosen is None else c.name in chosen)]
+    showing = Showing(run, tuple(names), outside=True)
+    told = {label for label, _ in showing.filters}
+    return {
+        "table": frozen_table(showing, QueryDict(), first=PREVIEWED),
+        "hidden": [c.title for c, _ in offered if c.name not in names],
+        "unheld": [label for label, *_ in run.filters if label not in told],
+    }
 
 
 def links_of(run: Any) -> list[dict[str, Any]]:

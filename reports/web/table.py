@@ -35,15 +35,15 @@ class FrozenData(TableData):
         """Leave the order alone: the showing sorts."""
 
 
-def frozen_table(showing: Showing, query: QueryDict) -> HouseTable:
-    """Return the page of a showing that an address asks for, with the totals of all rows."""
+def frozen_table(showing: Showing, query: QueryDict, *, first: int = 0) -> HouseTable:
+    """Return the page of a showing that an address asks for, or its `first` rows, with the totals of all rows."""
     columns = [c if leads(c) else replace(c, url="") for c in showing.columns if not c.hidden]
     extra = [(c.name, HouseColumn(c, first=index == 0)) for index, c in enumerate(columns)]
     order = showing.sort if showing.sorted_by else None
     table = HouseTable(FrozenData(showing), extra_columns=extra, order_by=order, order_by_field="sort")
     table.total_rows, table.house_columns = showing.totals, columns
     size = whole(query.get("rows"), PAGE_SIZES[0])
-    size = size if size in PAGE_SIZES else PAGE_SIZES[0]
+    size = first or (size if size in PAGE_SIZES else PAGE_SIZES[0])
     last = max(1, -(-showing.frozen.count // size))
     table.paginate(page=min(max(1, whole(query.get("page"), 1)), last), per_page=size)
     return table

@@ -171,6 +171,11 @@ def test_margin_is_explained_only_to_who_may_see_it(world: World) -> None:
     revenue = sum(now - was for was, now in sums.values())
     assert D(made.totals[0]["change"]) == revenue - (cost - less)
     assert all(t["ok"] for t in made.tie_outs)
+    # what says something of the margin is for those who may see it, however the result is passed on
+    assert {c["needs"] for c in made.columns if c["name"] in ("change", "reach", "of_before")} == {
+        "view_margin"
+    }
+    assert [n[0] for n in made.notes] == ["Margin"]
     with pytest.raises(BadQuery, match="Explain: Select a valid choice"):
         asked(world, Role.VIEWER, what=["margin"])
 

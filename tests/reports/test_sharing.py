@@ -251,6 +251,37 @@ def test_the_pages_make_rotate_and_revoke_links(world: World, made: Run) -> None
     assert ana.post(place, {"days": "0"}).status_code == 422
 
 
+def test_the_sharer_sees_beforehand_what_the_holder_of_a_link_will(world: World, made: Run) -> None:
+    ana = signed_in(world.ana)
+    place = f"/reports/runs/{made.pk}/share/"
+    usual = ana.get(place)
+    preview = usual.context["preview"]
+    assert preview["hidden"] == ["Cost", "Margin", "Margin %", "Account manager"]
+    # the same rows, columns and totals as behind a link with the usual columns
+    behind = Client().get(address_in(ana.post(place, {"days": "14", "columns": usual_columns(usual)})))
+    table = behind.context["table"]
+    heads = [c.name for c in table.house_columns]
+    assert [c.name for c in preview["table"].house_columns] == heads
+    assert [r.record for r in preview["table"].paginated_rows] == [r.record for r in table.paginated_rows]
+    assert preview["table"].foot == table.foot
+    # with other columns ticked it shows those, keeps what was filled in, and makes no link
+    with enter(world.alpha.scope()):
+        before = ShareLink.objects.count()
+    given = {"label": "Bank", "days": "9", "password": "correct horse", "columns": ["number", "cost"]}
+    page = ana.post(place, {**given, "preview": "1"})
+    assert [c.name for c in page.context["preview"]["table"].house_columns] == ["number", "cost"]
+    assert "Cost" not in page.context["preview"]["hidden"]
+    assert 'value="correct horse"' in page.content.decode()
+    assert 'value="Bank"' in page.content.decode()
+    with enter(world.alpha.scope()):
+        assert ShareLink.objects.count() == before
+
+
+def usual_columns(page: Any) -> list[str]:
+    """Return the columns that are ticked on the page of links."""
+    return list(page.context["form"].fields["columns"].initial)
+
+
 def address_in(answer: Any) -> str:
     """Return the new link's address, from its path on."""
     found = re.search(r'value="http://[^/]+(/view\?id=[^"]+)"', answer.content.decode())
