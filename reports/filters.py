@@ -92,9 +92,9 @@ class Asks:
 class ReportFilters(forms.Form):
     """Base of every report's filters: the interval (a preset or two days) and its time zone.
 
-    The fields named in `needs` are offered only to people with that capability. `cleaned_data` holds what was asked,
-    `interval` what it means on the local day of `now`. What the report declares (dimensions, comparisons, currencies)
-    becomes fields behind its own.
+    The fields named in `needs` are offered only to people with that capability; those in `always` stand in the form
+    without being chosen first. `cleaned_data` holds what was asked, `interval` what it means on the local day of `now`.
+    What the report declares (dimensions, comparisons, currencies) becomes fields behind its own.
     """
 
     needs: ClassVar[Mapping[str, Capability]] = {}
@@ -102,6 +102,7 @@ class ReportFilters(forms.Form):
     asks: ClassVar[Asks] = Asks()
     when_label: ClassVar[str] = "Period"
     without: ClassVar[Sequence[str]] = ()
+    always: ClassVar[Sequence[str]] = ()
     moved_to: Period | None = None
 
     period = forms.ChoiceField(choices=PERIODS, required=False, label="Period")

@@ -52,6 +52,8 @@ class _Held:
 class OldTariffFilters(RepricedFilters):
     """Filters of customers, the old tariff, and what they would be priced by."""
 
+    always = ("priced_by",)
+
     old = TariffNameField(Tariff.Kind.RETAIL, label="On the old tariff")
     priced_by = TariffNameField(
         Tariff.Kind.RETAIL,

@@ -37,6 +37,8 @@ NOTHING = (
 class WhatIfFilters(RepricedFilters):
     """What is proposed, for whom, and what to look out for."""
 
+    always = ("proposed", "instead_of", "show")
+
     proposed = TariffNameField(Tariff.Kind.RETAIL, Tariff.Kind.WHOLESALE, label="Proposed tariff")
     instead_of = TariffNameField(
         Tariff.Kind.RETAIL,

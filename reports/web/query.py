@@ -72,7 +72,8 @@ class Query(Page):
         """Return the form in its parts (interval, filters, groups and comparison), and what each column means."""
         interval = [form[name] for name in form.fields if name in INTERVAL]
         shape = [form[name] for name in form.fields if name in OPTIONS]
-        rest = [form[name] for name in form.fields if name not in (*INTERVAL, *OPTIONS)]
+        asked_always = [form[name] for name in form.fields if name in form.always]
+        rest = [form[name] for name in form.fields if name not in (*INTERVAL, *OPTIONS, *form.always)]
         user = person(self.request)
         return {
             "form": form,
@@ -82,6 +83,7 @@ class Query(Page):
             "send_to": self.request.GET.get("send_to", ""),
             "interval": interval,
             "shape": shape,
+            "first": asked_always,
             "rest": rest,
             "outputs": OUTPUTS,
             "columns": [c for c in visible(self.report.columns, self.scope.capabilities) if c.help],

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from billing.models import Customer, Number, TariffAssignment
 from billing.pipeline_prices import what_if
@@ -21,6 +23,7 @@ from resellerkpi.core.access import Role
 from resellerkpi.core.scope import Scope, current, enter
 from tests.billing.rating_world import World
 from tests.billing.whatif_world import Month, make_month, prints
+from tests.world import House, make_user
 
 NOW = datetime(2026, 4, 20, 9, 30, tzinfo=UTC)
 MARCH = {"on_or_after": ["2026-03-01"], "before": ["2026-04-01"]}
@@ -132,7 +135,13 @@ def test_what_is_not_asked_or_contradicts_itself_is_said(month: Month) -> None:
     ]
 
 
-def test_no_page_waits_for_it(month: Month) -> None:
+def test_the_form_asks_for_the_tariff_first_and_no_page_waits(month: Month, client: Client) -> None:
+    ana = make_user("ana@alpha.example", "Ana", House(month.world.reseller), Role.OWNER)
+    client.force_login(ana)
+    page = client.get(reverse("report", args=["what-if"])).content.decode()
+    question, _, rest = page.partition("<legend>Filters</legend>")
+    assert 'name="proposed"' in question
+    assert 'name="floor"' in rest
     waiting = start(REPORTS.get("what-if"), MARCH, now=NOW)
     assert waiting.job is not None
     assert not waiting.is_ready
