@@ -152,7 +152,7 @@ class CustomerDynamics(Report):
     billed = Billed(date="day")
     columns = (*(c for name in SETS for c in _clients(name)), *FLOWS)
     charts = tuple(
-        Preset(f"{slug}-{grain}", kind(x=f"by_{grain}", y=(y,), title=title))
+        Preset(f"{slug}-{grain}", (Line if grain == "day" else kind)(x=f"by_{grain}", y=(y,), title=title))
         for grain in GRAINS
         for slug, (kind, y, title) in CHARTS.items()
     )
@@ -260,10 +260,14 @@ class Question:
         """Return the day at whose end a line stands: its last, or the report's day while it is open."""
         return min(line.last_day, self.f.as_of)
 
+    def until(self, line: Period) -> date:
+        """Return the day before which a line's active duration ends: its end, of an open one that of the open month."""
+        return min(line.end, add_months(self.close(line).replace(day=1), 1))
+
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of the statements."""
         asked, zone = self.f.cleaned_data, self.f.tz
-        sinces = [add_months(line.end, -asked["duration"]) for line in self.lines]
+        sinces = [add_months(self.until(line), -asked["duration"]) for line in self.lines]
         return {
             "resellers": list(current().reseller_ids),
             "ids": self.ids,

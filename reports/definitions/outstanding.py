@@ -15,13 +15,15 @@ from reports.currency import Billed
 from reports.customers import CustomerAsOfFilters
 from reports.filters import ReportFilters
 from reports.grouping import customer_dimensions, dimension
+from reports.open_items import OPEN_ITEMS, Documents, open_items
 from reports.report import Preset, Report, TieOut
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Bar
-from resellerkpi.core.columns import SUM, Int, Money, Percent, Row
+from resellerkpi.core.columns import SUM, Column, Int, Money, Percent, Row
 from resellerkpi.ui.forms import DayInput
 
 AMOUNT = DecimalField(max_digits=24, decimal_places=2)
+ACCOUNTS = "accounts"
 AGE, OF_IT = "By age", "Of the outstanding"
 #: First and last day past its day of each bucket; None is without an end.
 AGES: Mapping[Bucket, tuple[int | None, int | None]] = {
@@ -103,6 +105,11 @@ class Outstanding(Report):
     class Filters(CustomerAsOfFilters):
         """SAFE's filters of outstanding invoices."""
 
+        view = forms.ChoiceField(
+            required=False,
+            label="Output",
+            choices=[("balances", "Balances by group"), (ACCOUNTS, "Accounts: one line per open document")],
+        )
         basis = forms.ChoiceField(
             required=False,
             label="Age from",
@@ -130,8 +137,19 @@ class Outstanding(Report):
         )
 
         def defaults(self) -> dict[str, list[str]]:
-            """Count the age from the due date."""
-            return super().defaults() | {"basis": ["due_date"]}
+            """Show balances, and count the age from the due date."""
+            return super().defaults() | {"basis": ["due_date"], "view": ["balances"]}
+
+        def clean(self) -> dict[str, Any]:
+            """Leave documents as they are: they are neither grouped nor compared."""
+            data = super().clean()
+            if data.get("view") == ACCOUNTS:
+                if data.get("compare"):
+                    self.add_error("compare", "Choose balances by group to compare; this output is a list.")
+                if data.get("group_by") != self.asks.usual_groups:
+                    self.add_error("group_by", "Choose balances by group to group; this output is a list.")
+                data["group_by"] = []
+            return data
 
         def of_customers(self, path: str = "customer") -> Q:
             """Return the condition on rows of the customers asked for; test accounts are never among them."""
@@ -140,8 +158,15 @@ class Outstanding(Report):
             found &= Q(**{f"{lead}is_test": False})
             return found if terms is None else found & Q(**{f"{lead}terms_days": terms})
 
+    def shown(self, f: ReportFilters) -> Sequence[Column]:
+        """Return the columns of the output."""
+        return OPEN_ITEMS if f.cleaned_data["view"] == ACCOUNTS else self.columns
+
     def rows(self, f: ReportFilters) -> Iterator[Row]:
-        """Yield what each group owes and has on account, in order of the groups."""
+        """Yield what each group owes and has on account, in order of the groups; or the open documents."""
+        if f.cleaned_data["view"] == ACCOUNTS:
+            yield from open_items(f, _documents(f))
+            return
         merged: dict[tuple[Any, ...], dict[str, Any]] = {}
         names = [*(n for d in f.groups for n in d.lookups), "currency"]
         for found in (_owed(f), _on_account(f, Payment), _on_account(f, CreditNote)):
@@ -165,7 +190,8 @@ class Outstanding(Report):
             return []
         entries = LedgerEntry.objects.filter(_who(f), date__lte=f.as_of).order_by()
         held = {e["currency"]: e["sum"] for e in entries.values("currency").annotate(sum=Sum("amount"))}
-        ours = {t["currency"]: t["balance"] for t in totals}
+        total = "owed" if asked["view"] == ACCOUNTS else "balance"
+        ours = {t["currency"]: t[total] for t in totals}
         return [
             TieOut("Balance against the ledger", code, ours.get(code, D(0)), held.get(code, D(0)))
             for code in sorted({*ours, *(c for c, amount in held.items() if amount)})
@@ -177,18 +203,32 @@ def _who(f: ReportFilters) -> Q:
     return found
 
 
-def _owed(f: ReportFilters) -> QuerySet[Any]:
-    """Return what the invoices of each group have open on the day, by age."""
+def _documents(f: ReportFilters) -> list[Documents]:
+    """Return what is open on the day, document by document."""
+    payments, notes = _loose(f, Payment), _loose(f, CreditNote)
+    return [
+        Documents("invoice", _open(f), "number", "invoice_date", "due_date", "gross", "open", 1),
+        Documents("payment", payments, "reference", "received_date", "", "amount", "loose", -1),
+        Documents("credit_note", notes, "number", "date", "", "gross", "loose", -1),
+    ]
+
+
+def _open(f: ReportFilters) -> QuerySet[Any]:
+    """Return the invoices that have something open on the day."""
     asked, day = f.cleaned_data, f.as_of
     rows = Invoice.objects.filter(_who(f), invoice_date__lte=day).exclude(state=Invoice.State.DRAFT)
     wanted = {"invoice_date__lte": asked["invoiced_by"], "due_date__lte": asked["due_by"]}
     rows = rows.filter(**{lookup: limit for lookup, limit in wanted.items() if limit})
     if asked["disputed"]:
         rows = rows.filter(is_disputed=asked["disputed"] == "only")
-    rows = rows.annotate(open=F("gross") - _settled(f, "invoice"), at_day=Value(day, DateField())).exclude(
+    return rows.annotate(open=F("gross") - _settled(f, "invoice"), at_day=Value(day, DateField())).exclude(
         open=0
     )
-    amount = f.money("open")
+
+
+def _owed(f: ReportFilters) -> QuerySet[Any]:
+    """Return what the invoices of each group have open on the day, by age."""
+    rows, amount = _open(f), f.money("open")
     sums = {str(bucket): _sum(amount, _aged(f, *AGES[bucket])) for bucket in Bucket}
     sums |= {"outstanding": _sum(amount), "overdue": _sum(amount, _aged(f, 1, None))}
     return f.grouped(f.priced(rows)).annotate(
@@ -198,6 +238,11 @@ def _owed(f: ReportFilters) -> QuerySet[Any]:
 
 def _on_account(f: ReportFilters, model: type[Payment] | type[CreditNote]) -> QuerySet[Any]:
     """Return as a negative amount what payments or credit notes of each group settle nothing with on the day."""
+    return f.grouped(f.priced(_loose(f, model))).annotate(on_account=_sum(f.money("loose")))
+
+
+def _loose(f: ReportFilters, model: type[Payment] | type[CreditNote]) -> QuerySet[Any]:
+    """Return the payments or credit notes that settle nothing, or not with all, on the day: `loose` is negative."""
     day = f.as_of
     if model is Payment:
         stands = Q(reversed_date__isnull=True) | Q(reversed_date__gt=day)
@@ -205,7 +250,7 @@ def _on_account(f: ReportFilters, model: type[Payment] | type[CreditNote]) -> Qu
     else:
         rows, whole, path = CreditNote.objects.filter(date__lte=day), "gross", "credit_note"
     rows = rows.filter(_who(f)).annotate(loose=_settled(f, path) - F(whole), at_day=Value(day, DateField()))
-    return f.grouped(f.priced(rows.exclude(loose=0))).annotate(on_account=_sum(f.money("loose")))
+    return rows.exclude(loose=0)
 
 
 def _settled(f: ReportFilters, path: str) -> Coalesce:

@@ -327,3 +327,13 @@ def test_levels_of_several_months_have_no_total_and_no_change_of_it(world: World
     assert not {*silent} & {*total}
     assert (told_of["refilled"], told_of["refilled_change"]) == (D("40.00"), D("40.00"))
     assert "positive" not in total_in_words(showing.columns, total).lower()
+
+
+def test_clients_active_in_an_open_quarter_or_year_are_those_of_its_open_month(world: World) -> None:
+    package(world, 0, date(2026, 1, 1), None, [date(2026, 11, 5)])
+    with enter(world.alpha.scope()):
+        told_of = {}
+        for grain in ("month", "quarter", "year"):
+            _, rows = asked(group_by=[grain], duration=["1"])
+            told_of[grain] = [r["active_qty"] for r in rows if r["currency"] == "GBP"][-1]
+    assert told_of == {"month": 1, "quarter": 1, "year": 1}

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 
-from billing.models import Allocation, Customer, ExchangeRate, Invoice, Payment
+from billing.models import Allocation, Customer, ExchangeRate, Invoice, LedgerEntry, Payment
 from billing.receivables.ageing import Basis, Bucket, By, aged_debt
 from kpis.facts import close_of
 from kpis.kpi import KPIS
@@ -18,7 +18,7 @@ from kpis.reading import live
 from reports.models import Run
 from reports.registry import REPORTS
 from reports.render import Showing
-from reports.run import NotAllowed, run
+from reports.run import BadQuery, NotAllowed, run
 from resellerkpi.core.access import Role
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.scope import Scope, enter
@@ -201,3 +201,29 @@ def test_it_stays_in_its_scope_and_asks_no_more_for_more(world: World) -> None:
     assert len(many) == len(few)
     assert sum(r["invoices"] for r in rows) == 22
     assert CANARY not in str(rows)
+
+
+def test_the_output_for_accounts_lists_open_documents_that_add_up_to_the_balances(world: World) -> None:
+    with enter(world.alpha.scope()):
+        own = {"reseller": world.alpha.reseller, "customer": world.alpha.customers[1], "currency": "GBP"}
+        Payment.objects.create(
+            **own, method="card", received_date=date(2026, 11, 20), amount=D("15.00"), reference="EARLY"
+        )
+        LedgerEntry.objects.create(
+            **own, date=date(2026, 11, 20), kind="payment", amount=D("-15.00"), source_key="early"
+        )
+        whole, balances = asked()
+        made, rows = asked(view=["accounts"])
+        told = [(r["kind"], r["code"], r["document"], str(r["day"]), r["whole"], r["owed"]) for r in rows]
+        assert told == [
+            ("invoice", "C001", "A-0003", "2026-11-10", D("120.00"), D("50.00")),
+            ("invoice", "C002", "A-0002", "2026-11-01", D("120.00"), D("120.00")),
+            ("payment", "C002", "EARLY", "2026-11-20", D("-15.00"), D("-15.00")),
+        ]
+        assert sum(r["owed"] for r in rows) == sum(r["balance"] for r in balances)
+        assert made.tie_outs == whole.tie_outs
+        assert [t["ours"] for t in made.tie_outs] == ["155.00"]
+        with pytest.raises(BadQuery, match="this output is a list"):
+            asked(view=["accounts"], compare=["month"])
+        with pytest.raises(BadQuery, match="this output is a list"):
+            asked(view=["accounts"], group_by=["dealer"])
