@@ -29,6 +29,7 @@ class Area(StrEnum):
     STOCK = "Stock"
     COSTS = "Costs"
     INDICES = "Indices"
+    REVIEW = "Monthly review"
 
 
 class Take(StrEnum):
@@ -278,3 +279,21 @@ RPI = metric(
     "rpi", "Retail prices (RPI)", "the annual rate of the RPI, per cent, as published",
     area=Area.INDICES, least=None, take=Take.LAST,
 )  # fmt: skip
+#: Written when a week of the monthly review is signed off or goes by; who reviews elsewhere enters them.
+_REVIEW = {
+    "area": Area.REVIEW,
+    "by": ("week",),
+    "keys": {"week": ("1", "2", "3", "4")},
+    "split": True,
+    **_COUNT,
+}
+REVIEW_WEEKS = metric(
+    "review_weeks", "Weeks of the review done on time",
+    "a line for each week of the monthly review that is over: 1 done on time, 0 not", each=True, **_REVIEW,
+)  # fmt: skip
+REVIEW_MINUTES = metric(
+    "review_minutes",
+    "Minutes spent on the review",
+    "the minutes spent on each week of the monthly review",
+    **_REVIEW,
+)

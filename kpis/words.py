@@ -73,6 +73,7 @@ DIMENSIONS = {
     "item": "Product or service",
     "sold": "Product",
     "stage": "Stage",
+    "week": "Week",
     "score": "Score",
     "channel": "Channel",
     "category": "Category",

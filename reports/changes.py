@@ -54,7 +54,7 @@ def compare(
         raise NothingToCompare(
             "This result cannot be compared: its report is not ready or not part of this release."
         )
-    if run.kept_until < now:
+    if run.kept_until and run.kept_until < now:
         raise NothingToCompare("This result is past the day until which it was kept.")
     with enter(scope_for(run)):
         fresh = _fresh(run, now=now, user=user, most=most)

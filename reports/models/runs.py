@@ -15,6 +15,7 @@ class Run(TenantModel):
 
     `dealer_id` keeps the narrowing of who ran it: a dealer sees its own runs only. `keys` are the fields that tell a
     row from another, so that two runs can be compared; `notes` are further facts as [label, text, whether it warns].
+    Without `kept_until` it is kept for ever: a signed review shows it.
     """
 
     class State(models.TextChoices):
@@ -49,7 +50,7 @@ class Run(TenantModel):
     dealer_id = models.BigIntegerField(null=True)
     as_of = models.DateTimeField()
     duration_ms = models.BigIntegerField(default=0)
-    kept_until = models.DateTimeField()
+    kept_until = models.DateTimeField(null=True)
     job = Link(Job, null=True, on_delete=models.SET_NULL, related_name="+")
 
     dealer_path = "dealer_id"

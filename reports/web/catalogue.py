@@ -20,7 +20,7 @@ RUNS = [
     DateTime(name="made_at", label="Generated", sortable=False),
     Text(name="by_name", label="By"),
     Int(name="row_count", label="Rows"),
-    Date(name="kept_until", label="Kept until"),
+    Date(name="kept_until", label="Kept until", help="Without a day: for ever, as a signed review shows it."),
 ]
 LINKS = [
     Text(name="title", label="Shared report"),

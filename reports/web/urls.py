@@ -2,7 +2,17 @@
 
 from django.urls import URLPattern, path
 
-from reports.web import changes, links, outbox, post_billing, schedule_acts, schedules
+from reports.web import (
+    changes,
+    links,
+    outbox,
+    post_billing,
+    review,
+    review_acts,
+    review_template,
+    schedule_acts,
+    schedules,
+)
 from reports.web.catalogue import Catalogue
 from reports.web.outside import SharedView
 from reports.web.query import Query
@@ -29,6 +39,9 @@ urlpatterns: list[URLPattern] = [
     *post_billing.urlpatterns,
     *schedules.urlpatterns,
     *schedule_acts.urlpatterns,
+    *review_template.urlpatterns,
+    *review_acts.urlpatterns,
+    *review.urlpatterns,
     path("reports/<slug:slug>/", Query.as_view(), name="report"),
     path("settings/roles/", RolesPage.as_view(), name="roles"),
     path("view", SharedView.as_view(), name="shared-view"),

@@ -27,6 +27,7 @@ class Capability(TextChoices):
     VIEW_MARGIN = "view_margin", "See margin and markup"
     VIEW_PEOPLE = "view_people", "See personal details"
     VIEW_KPIS = "view_kpis", "See KPIs"
+    VIEW_REVIEW = "view_review", "See the monthly review"
     RUN_REPORTS = "run_reports", "Run and export reports"
     SHARE = "share", "Make links that outsiders can open"
     IMPORT = "import", "Load call files and spreadsheets"
@@ -43,13 +44,15 @@ _WORK = {_C.EDIT_BOOK, _C.IMPORT, _C.BILL, _C.COLLECT, _C.SHARE}
 
 CAPABILITIES: dict[Role, frozenset[Capability]] = {
     Role.OPERATOR: frozenset(_C),
-    Role.OWNER: frozenset(_VIEW | _MONEY | _WORK | {_C.MANAGE}),
-    Role.FINANCE: frozenset(_VIEW | _MONEY | _WORK),
+    Role.OWNER: frozenset(_VIEW | _MONEY | _WORK | {_C.VIEW_REVIEW, _C.MANAGE}),
+    Role.FINANCE: frozenset(_VIEW | _MONEY | _WORK | {_C.VIEW_REVIEW}),
     Role.SUPPORT: frozenset({_C.SIGNED_IN, _C.VIEW_BOOK, _C.EDIT_BOOK, _C.VIEW_USAGE, _C.VIEW_PEOPLE}),
     Role.DEALER: frozenset(
         {_C.SIGNED_IN, _C.VIEW_BOOK, _C.VIEW_USAGE, _C.VIEW_MONEY, _C.VIEW_KPIS, _C.RUN_REPORTS}
     ),
-    Role.VIEWER: frozenset({_C.SIGNED_IN, _C.VIEW_BOOK, _C.VIEW_MONEY, _C.VIEW_KPIS, _C.RUN_REPORTS}),
+    Role.VIEWER: frozenset(
+        {_C.SIGNED_IN, _C.VIEW_BOOK, _C.VIEW_MONEY, _C.VIEW_KPIS, _C.VIEW_REVIEW, _C.RUN_REPORTS}
+    ),
     Role.CUSTOMER: frozenset({_C.SIGNED_IN}),
 }
 

@@ -121,7 +121,15 @@ SECTIONS: tuple[Section, ...] = (
             Entry("Outbox", "outbox", _C.SHARE),
         ),
     ),
-    Section("Review", "review", (Entry("This month", "review", _C.VIEW_KPIS),)),
+    Section(
+        "Review",
+        "review",
+        (
+            Entry("Reviews", "review", _C.VIEW_REVIEW),
+            Entry("Actions", "review-actions", _C.VIEW_REVIEW),
+            Entry("Steps and days", "review-steps", _C.VIEW_REVIEW),
+        ),
+    ),
 )
 
 #: Pages under the person's name.
