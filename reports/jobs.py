@@ -1,6 +1,6 @@
 """Handlers of the reports' background work."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.urls import reverse
@@ -16,11 +16,12 @@ from reports.models import Comparison, Run
 from reports.postbilling.make import BILLED, make
 from reports.registry import REPORTS
 from reports.render import Showing, export
+from reports.reviewing import demo, reminders
 from reports.run import BadQuery, NotAllowed, allowed, finish, forget_expired
 from reports.schedules import claim_due
 from reports.turns import take, tell_of_lost
 from resellerkpi.core.jobs import JobRefused, Task, after, enqueue, job
-from resellerkpi.core.models import Job, User
+from resellerkpi.core.models import Job, Reseller, User
 from resellerkpi.core.scope import current
 from resellerkpi.core.xls import TooWide
 
@@ -154,3 +155,32 @@ def ask_for_post_billing(run: BillingRun) -> Job:
     return enqueue(
         POST_BILLING, {"run_id": run.pk}, title=f"Post-billing report of {run.name}", back_url=back
     )
+
+
+@job("reports.reviews", cron="20 * * * *")
+def remind_of_reviews(task: Task) -> dict[str, Any]:
+    """Remind people of the week of the review that is due, once each, and count the weeks that went by."""
+    now = timezone.now()
+    with task.scope() as scope:
+        reseller = Reseller.objects.get(pk=scope.reseller_id)
+        missed = reminders.count_missed_weeks(reseller, now=now)
+        waiting = reminders.write_down(reseller, now=now)
+        Job.objects.filter(kind="reports.reviews", created_at__lt=now - timedelta(days=1)).delete()
+    sent = 0
+    for reminder in waiting:
+        with task.scope():
+            taken = reminders.take(reminder.pk, now=now)
+        if taken:
+            failed = reminders.hand_over(reminder, reseller)
+            with task.scope():
+                sent += reminders.settle(reminder.pk, failed, now=now)
+    return {"sent": sent, "missed": missed}
+
+
+@job("reports.demo")
+def review_demo(task: Task, *, at: str = "") -> dict[str, Any]:
+    """Make the past reviews of a demo's reseller, once; any other is left alone."""
+    now = datetime.fromisoformat(at) if at else timezone.now()
+    with task.scope() as scope:
+        reseller = Reseller.objects.get(pk=scope.reseller_id)
+        return {"signed": demo.build(reseller, now=now) if reseller.is_demo else 0}

@@ -1,4 +1,4 @@
-"""Has the demo's KPIs and post-billing reports made by whoever keeps them, without knowing who that is."""
+"""Has the demo's KPIs, post-billing reports and reviews made by whoever keeps them, without knowing who that is."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,20 +8,32 @@ from resellerkpi.core.jobs import HANDLERS, Task
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.scope import Scope, enter
 
-KIND, POST_BILLING = "kpis.refresh", "reports.post_billing"
+KIND, POST_BILLING, REVIEWS = "kpis.refresh", "reports.post_billing", "reports.demo"
 #: Latest runs of each reseller that have their post-billing report.
 REPORTED = 3
 
 
 def refresh_kpis(codes: Iterable[str], *, at: datetime | None = None) -> int:
     """Run the snapshot job of each reseller, now or as if it were `at`; return how many ran, 0 without such a job."""
-    if KIND not in HANDLERS:
+    return _run(KIND, codes, at)
+
+
+def review_months(codes: Iterable[str], *, at: datetime | None = None) -> int:
+    """Have the past reviews of each reseller made, and its figures again; return how many, 0 without such a job."""
+    made = _run(REVIEWS, codes, at)
+    if made:
+        refresh_kpis(codes, at=at)
+    return made
+
+
+def _run(kind: str, codes: Iterable[str], at: datetime | None) -> int:
+    if kind not in HANDLERS:
         return 0
     ran = 0
     for reseller in Reseller.objects.filter(code__in=list(codes)).order_by("pk"):
         scope = Scope.of(reseller.pk, why="command demo")
         task = Task(job_id=f"demo-{reseller.code}", stored_scope=scope)
-        HANDLERS.get(KIND)(task, **({"at": at.isoformat()} if at else {}))
+        HANDLERS.get(kind)(task, **({"at": at.isoformat()} if at else {}))
         ran += 1
     return ran
 

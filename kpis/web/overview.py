@@ -15,6 +15,7 @@ from kpis.words import BUCKETS, month
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Bar
 from resellerkpi.core.columns import SUM, Money, Text
+from resellerkpi.ui.cards import cards
 from resellerkpi.ui.navigation import address
 from resellerkpi.ui.panels import ChartPanel, EmptyState, HtmlPanel, Panel, TilesPanel
 from resellerkpi.ui.views import Page
@@ -42,7 +43,8 @@ class Overview(Page):
         points = reader.points(kpis, reader.last_months(MONTHS), ["", "bucket"])
         if not any(p.value for of_kpi in points.values() for p in of_kpi.get("", [])):
             return {"panels": [_empty()]}
-        return {"panels": self._panels(kpis, points, reader)}
+        panels = self._panels(kpis, points, reader)
+        return {"panels": [*panels[:2], *cards(self.reseller, self.scope, reader.now), *panels[2:]]}
 
     def _panels(self, kpis: list[Kpi], points: dict[str, Any], reader: Reader) -> list[Panel]:
         home = self.reseller.currency

@@ -103,14 +103,15 @@ def _week(
         standing = "ahead"
     elif today <= due:
         standing = "now"
-    elif month == today.replace(day=1):
-        standing = "overdue"
+    elif began is None or month < began:
+        standing = "before"
     else:
-        standing = "missed" if began is not None and month >= began else "before"
+        standing = "overdue" if month == today.replace(day=1) else "missed"
     return Week(month, number, begins, due, standing, row)
 
 
 def turn(weeks: Sequence[Week]) -> Week | None:
-    """Return the week whose turn it is in a month: the first that is open, else the next; None when all are signed."""
+    """Return the week whose turn it is in a month: the first that is not signed; None when all are."""
     waiting = [w for w in weeks if w.signed is None]
-    return waiting[0] if waiting else None
+    kept = [w for w in waiting if w.standing != "before"]
+    return next(iter([*kept, *waiting[-1:]]), None)

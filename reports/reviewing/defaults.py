@@ -16,7 +16,10 @@ STEPS: tuple[Step, ...] = (
             KpiLine("invoices_issued", of="this"),
             KpiLine("invoices_not_produced", of="this", rule="at_most", limit=D(0)),
         ),
-        reports=(ReportLine("invoices", "this"),),
+        reports=(
+            ReportLine("post-billing", "this"),
+            ReportLine("invoices", "this"),
+        ),
         position=1,
     ),
     Step(
@@ -29,7 +32,7 @@ STEPS: tuple[Step, ...] = (
             KpiLine("cdr_error_rate", rule="at_most", limit=D(1)),
             KpiLine("unrated_calls", rule="at_most", limit=D(0)),
         ),
-        reports=(ReportLine("usage", "last", {"group_by": ["state"]}),),
+        reports=(ReportLine("billing-errors", "last"), ReportLine("usage", "last", {"group_by": ["state"]})),
         position=2,
     ),
     Step(
@@ -42,7 +45,7 @@ STEPS: tuple[Step, ...] = (
             KpiLine("invoice_anomalies", of="this", rule="at_most", limit=D(0)),
             KpiLine("aiv", of="this"),
         ),
-        reports=(ReportLine("invoices", "this"),),
+        reports=(ReportLine("post-billing", "this"),),
         position=3,
     ),
     Step(
@@ -52,6 +55,7 @@ STEPS: tuple[Step, ...] = (
         "Repair what a file could not price while the supplier still answers questions about it.",
         cadence="file",
         kpis=(KpiLine("unrated_calls", of="this"),),
+        reports=(ReportLine("exceptions", "this"),),
         position=10,
     ),
     Step(
@@ -79,6 +83,7 @@ STEPS: tuple[Step, ...] = (
             KpiLine("stale_features_loss"),
         ),
         reports=(ReportLine("margin", "last"),),
+        check="leakage",
         position=12,
     ),
     Step(
@@ -108,7 +113,7 @@ STEPS: tuple[Step, ...] = (
             KpiLine("at_risk_mrr"),
             KpiLine("numbers_net"),
         ),
-        reports=(ReportLine("mrr-movements", "last"),),
+        reports=(ReportLine("line-count-watch"),),
         role="owner",
         position=2,
     ),
@@ -163,7 +168,7 @@ STEPS: tuple[Step, ...] = (
             KpiLine("old_tariff_customers", rule="at_most", limit=D(0)),
             KpiLine("stale_tariffs", rule="at_most", limit=D(0)),
         ),
-        reports=(ReportLine("margin", "last"),),
+        reports=(ReportLine("old-tariffs", "last"),),
         role="owner",
         position=3,
     ),

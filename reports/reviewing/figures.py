@@ -46,6 +46,7 @@ class Shown:
     marks: tuple[str, ...] = ()
     wrong: str = ""
     is_hidden: bool = False
+    is_open: bool = False
 
     @property
     def url(self) -> str:
@@ -54,8 +55,8 @@ class Shown:
 
     @property
     def when(self) -> str:
-        """The month in words."""
-        return month(self.month)
+        """The month in words, and whether it is still open."""
+        return f"{month(self.month)} so far" if self.is_open else month(self.month)
 
     def kept(self) -> dict[str, Any]:
         """Return the figure as a signed week keeps it."""
@@ -157,10 +158,15 @@ class Figures:
             value=now.value,
             text=shown(kpi, now.value, now.currency),
             change=_change(kpi, moved, now, before),
-            marks=tuple(kpi.needs_data or MARKS[m] if m == "needs_data" else MARKS[m] for m in now.marks),
+            marks=tuple(_mark(kpi, m) for m in now.marks if m != "open"),
             wrong=broken(line, kpi, now, before, moved),
+            is_open="open" in now.marks,
             is_hidden=kpi.slug not in self.visible,
         )
+
+
+def _mark(kpi: Kpi, mark: str) -> str:
+    return kpi.needs_data or MARKS[mark] if mark == "needs_data" else MARKS[mark]
 
 
 def _change(kpi: Kpi, moved: Delta | None, now: Point, before: Point | None) -> Change | None:

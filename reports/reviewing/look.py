@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from billing.models import CdrFile
+from django.db.models import Count
+
+from billing.models import CdrFile, Finding
 from kpis.reading import Reader
 from reports.filters import FREE, AsOfFilters
 from reports.models import Evidence, ReviewAction, ReviewMark
@@ -116,42 +118,73 @@ def look_at(
     month = weeks[0].month
     chosen = template(STEPS) if steps is None else steps
     of = {w.number: of_week(chosen, month.month, w.number) for w in weeks}
+    every = {s.slug: s for found in of.values() for s in found}.values()
     actions = actions_of(month)
-    reader = Reader(reseller, scope, now)
-    lines = lines_of({s.slug: s for found in of.values() for s in found}.values())
-    figures = Figures(reader, month, lines, [(a.kpi, add_months(month, -1)) for a in actions if a.kpi])
-    marks = {
-        (m.week, m.step): m
-        for m in ReviewMark.objects.filter(month=month).select_related("assignee", "done_by")
-    }
-    files = (
-        _files(weeks, reseller) if any(s.cadence == "file" for found in of.values() for s in found) else {}
+    moved = [(a.kpi, add_months(month, -1)) for a in actions if a.kpi]
+    figures = Figures(Reader(reseller, scope, now), month, lines_of(every), moved)
+    rows = ReviewMark.objects.filter(month=month).select_related("assignee", "done_by")
+    seen = _Seen(
+        figures,
+        {(m.week, m.step): m for m in rows},
+        _files(weeks, reseller) if any(s.cadence == "file" for s in every) else {},
+        _findings() if any(s.check for s in every) else {},
+        actions,
+        scope,
+        local_day(now, reseller.zone),
     )
-    looks = []
-    for week in weeks:
-        found = [
-            StepLook(
-                step,
-                shown := [figure for line in step.kpis for figure in figures.of(line)],
-                links_of(step, month, scope, local_day(now, reseller.zone)),
-                _why(step, shown, figures, files.get(week.number, [])),
-                marks.get((week.number, step.slug)),
-                [a for a in actions if a.step == step.slug and week.number in (a.week, step.week)],
-            )
-            for step in of[week.number]
-        ]
-        looks.append(WeekLook(week, found, figures))
-    return looks
+    return [WeekLook(w, [seen.step(step, w) for step in of[w.number]], figures) for w in weeks]
 
 
-def _why(step: Step, shown: Sequence[Shown], figures: Figures, files: Sequence[str]) -> list[str]:
+@dataclass
+class _Seen:
+    """What the steps of a month's weeks are judged by, read once."""
+
+    figures: Figures
+    marks: Mapping[tuple[int, str], ReviewMark]
+    files: Mapping[int, list[str]]
+    findings: Mapping[str, int]
+    actions: Sequence[ReviewAction]
+    scope: Scope
+    today: date
+
+    def step(self, step: Step, week: Week) -> StepLook:
+        """Return a step of a week as it stands."""
+        figures = [figure for line in step.kpis for figure in self.figures.of(line)]
+        files = self.files.get(week.number, []) if step.cadence == "file" else []
+        return StepLook(
+            step=step,
+            figures=figures,
+            links=links_of(step, week.month, self.scope, self.today),
+            why=_why(step, figures, self.figures, [*files, *found_open(step, self.findings)]),
+            mark=self.marks.get((week.number, step.slug)),
+            actions=[a for a in self.actions if a.step == step.slug and week.number in (a.week, step.week)],
+        )
+
+
+def _why(step: Step, shown: Sequence[Shown], figures: Figures, more: Sequence[str]) -> list[str]:
     """Return why a step is not clear by itself; nothing when it is."""
     if not step.clears:
         return [BY_A_PERSON]
     if any(line.rule for line in step.kpis) and not figures.is_kept:
         return [NO_FIGURES]
     ruled = [HIDDEN if f.is_hidden else f.wrong for f in shown if f.wrong]
-    return [*dict.fromkeys(ruled), *(files if step.cadence == "file" else [])]
+    return [*dict.fromkeys(ruled), *more]
+
+
+def _findings() -> dict[str, int]:
+    """Return how many findings are open, by check and by family of checks."""
+    rows = Finding.objects.filter(state=Finding.State.OPEN).values("check_slug", "family")
+    found: dict[str, int] = {}
+    for row in rows.annotate(n=Count("pk")).order_by():
+        for name in (row["check_slug"], row["family"]):
+            found[name] = found.get(name, 0) + row["n"]
+    return found
+
+
+def found_open(step: Step, findings: Mapping[str, int]) -> list[str]:
+    """Return a sentence for the open findings of a step's check, none without any."""
+    count = findings.get(step.check, 0) if step.check else 0
+    return [f"{count:,} open finding{'' if count == 1 else 's'} to work through."] if count else []
 
 
 def _files(weeks: Sequence[Week], reseller: Reseller) -> dict[int, list[str]]:

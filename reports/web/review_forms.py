@@ -37,7 +37,7 @@ class MarkForm(forms.Form):
     """Done or not, a note, the minutes it took, who has it."""
 
     done = forms.BooleanField(required=False, label="Looked at and done")
-    minutes = forms.IntegerField(required=False, label="Minutes spent", min_value=0, max_value=MOST_MINUTES)
+    minutes = forms.IntegerField(required=False, label="Minutes", min_value=0, max_value=MOST_MINUTES)
     assignee = forms.ChoiceField(required=False, label="Who has it")
     note = forms.CharField(
         required=False, label="Note", max_length=1_000, widget=forms.Textarea(attrs={"rows": 2})

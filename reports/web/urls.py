@@ -9,6 +9,7 @@ from reports.web import (
     post_billing,
     review,
     review_acts,
+    review_card,
     review_template,
     schedule_acts,
     schedules,
@@ -46,3 +47,6 @@ urlpatterns: list[URLPattern] = [
     path("settings/roles/", RolesPage.as_view(), name="roles"),
     path("view", SharedView.as_view(), name="shared-view"),
 ]
+
+#: The card registers itself on the first page.
+__all__ = ["review_card", "urlpatterns"]

@@ -94,6 +94,8 @@ JOBS: dict[str, Parameters] = {
     "house.sweep": lambda w: {},
     "reports.forget": lambda w: {},
     "rates.fetch": lambda w: {},
+    "reports.reviews": lambda w: {},
+    "reports.demo": lambda w: {},
 }
 
 

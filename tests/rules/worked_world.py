@@ -44,7 +44,16 @@ from billing.results import keep_result
 from kpis.models import Campaign
 from kpis.stay import write_down
 from reports.changes import compare
-from reports.models import Comparison, Letter, MailDelivery, Run, Schedule, ShareLink
+from reports.models import (
+    Comparison,
+    Letter,
+    MailDelivery,
+    ReviewAction,
+    Run,
+    Schedule,
+    ShareLink,
+    SignedWeek,
+)
 from reports.registry import REPORTS
 from reports.run import run as run_report
 from reports.sharing import mint
@@ -104,6 +113,7 @@ class Worked:
     schedule: Schedule
     mail: MailDelivery
     comparison: Comparison
+    action: ReviewAction
     token: str
     key: ApiKey
     job: Job
@@ -221,6 +231,7 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             schedule=scheduled(report, mark),
             mail=mailed(report, mark),
             comparison=compared(report),
+            action=reviewed(house, mark),
             key=make_key(f"{mark} key", sees=[], now=timezone.now())[0],
             job=Job.objects.create(
                 reseller=house.reseller, kind="house.sweep", title=f"{mark} job", state="done"
@@ -246,6 +257,23 @@ def compared(report: Run) -> Comparison:
     """Return a comparison that anybody who may run the report may open."""
     with enter(Scope.of(report.reseller_id, role=Role.VIEWER)):
         return compare(report, now=timezone.now(), user=None)
+
+
+def reviewed(house: House, mark: str) -> ReviewAction:
+    """Return an action of a review whose first week is signed."""
+    own = {"reseller": house.reseller, "month": date(2026, 8, 1), "week": 1}
+    figure = {
+        "kpi": "mrr", "name": "Monthly recurring revenue", "month": "2026-07-01", "by": "", "key": "", "label": "",
+        "currency": "GBP", "value": "1", "text": "£1.00", "change": "", "wrong": "",
+    }  # fmt: skip
+    step = {
+        "slug": "churn", "title": f"{mark} churn", "help": "", "planned": 5, "state": "done", "why": [],
+        "note": f"{mark} note", "minutes": 4, "assignee": "", "done_by": mark, "figures": [figure],
+    }  # fmt: skip
+    SignedWeek.objects.create(
+        **own, due=date(2026, 8, 7), signed_at=NOW, by_name=mark, on_time=False, minutes=4, shown=[step]
+    )
+    return ReviewAction.objects.create(**own, step="churn", what=f"{mark} action", kpi="mrr", noted_at=NOW)
 
 
 def mailed(report: Run, mark: str) -> MailDelivery:

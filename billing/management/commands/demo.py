@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from billing.demo.build import DemoRefused, Order, build, existing, finish
-from billing.demo.refresh import refresh_kpis, report_runs
+from billing.demo.refresh import refresh_kpis, report_runs, review_months
 from billing.demo.shape import SIZES
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import local_day
@@ -45,6 +45,8 @@ class Command(BaseCommand):
             self._say(begun, "Working out the KPIs")
             refresh_kpis([each["code"] for each in facts["resellers"]])
             report_runs([each["code"] for each in facts["resellers"]])
+            self._say(begun, "Reviewing the past months")
+            review_months([facts["resellers"][0]["code"]])
             finish(facts, now)
             self._say(begun, "The demo is ready")
         self.stdout.write(json.dumps(facts))
