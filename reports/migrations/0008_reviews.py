@@ -328,7 +328,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("slug", models.SlugField(max_length=40)),
+                ("slug", models.CharField(max_length=40)),
                 ("week", models.PositiveSmallIntegerField()),
                 ("position", models.PositiveSmallIntegerField(default=100)),
                 ("title", models.CharField(max_length=120)),

@@ -15,7 +15,7 @@ class ReviewStep(TenantModel):
     finding. A step that is not `in_use` is left out.
     """
 
-    slug = models.SlugField(max_length=40)
+    slug = models.CharField(max_length=40)
     week = models.PositiveSmallIntegerField()
     position = models.PositiveSmallIntegerField(default=100)
     title = models.CharField(max_length=120)

@@ -318,7 +318,7 @@ def test_the_kpis_count_weeks_on_time_and_minutes(alpha: Reseller) -> None:
         reader = Reader(alpha, scope_of(alpha), NOW.replace(day=31))
         points = reader.points([KPIS.get("review_completed"), KPIS.get("review_minutes")], [MAY])
         share = points["review_completed"][""][0]
-        assert (share.numerator, share.denominator) == (2, 3)
+        assert (share.numerator, share.denominator) == (D(2), D(3))
         assert points["review_minutes"][""][0].value == 5 * 4 + 5 * 5
 
 
@@ -327,7 +327,7 @@ def test_an_action_comes_back_with_the_value_of_its_kpi_then_and_now(alpha: Rese
         week = look(alpha, 2).week
         plan = Plan("Ring Al", kpi="customers_active", due=date(2026, 6, 1))
         action = acts.note_action(week, "churn", plan, reseller=alpha, now=NOW, user=None)
-        assert (action.value_month, action.value_then) == (date(2026, 4, 1), 2)
+        assert (action.value_month, action.value_then) == (date(2026, 4, 1), D(2))
         june = datetime(2026, 6, 9, 12, tzinfo=UTC)
         Feature.objects.filter(customer__code="bo").update(end_date=date(2026, 5, 25))
         NumberAssignment.objects.filter(customer__code="bo").update(end_date=date(2026, 5, 25))
