@@ -69,7 +69,7 @@ STEPS: tuple[Step, ...] = (
             KpiLine("mrr"),
             KpiLine("stale_features", rule="at_most", limit=D(0)),
         ),
-        reports=(ReportLine("take-up", "last"),),
+        reports=(ReportLine("three-way-match", "last"),),
         position=11,
     ),
     Step(
