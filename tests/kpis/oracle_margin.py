@@ -278,6 +278,31 @@ def sent(book: Row, month: date) -> Iterator[Line]:
             yield {}, "", D(wait + until), D(1)
 
 
+#: Which checks before billing stand behind which figure.
+CHECKED = {
+    "customers_without_tariff": ("customers_without_tariff", "customers_without_tariff_or_calls"),
+    "numbers_unlinked": ("numbers_without_customer", "supplied_without_customer"),
+    "tariffs_with_gaps": ("tariff_gaps", "tariff_overlaps"),
+    "mandates_missing": ("mandates_missing",),
+    "zero_rate_lines": ("zero_rates",),
+    "services_past_contract_end": ("past_contract_end",),
+    "negative_margin_rates": ("negative_margins",),
+}
+
+
+def checked(slug: str, book: Row, month: date) -> Iterator[Line]:
+    """Yield what the checks before billing found of the month: standing, at stake or fixed."""
+    for check, level, state, day, monthly, to_date, currency in of(book, "found"):
+        if not o.inside(day, month):
+            continue
+        if slug == "prebilling_fixed" and state == "fixed" and level != "information":
+            yield {}, "", D(1), None
+        if slug == "prebilling_exposure" and state != "fixed" and level != "information" and currency:
+            yield {}, currency, D(monthly if monthly is not None else to_date or 0), None
+        if check in CHECKED.get(slug, ()) and state != "fixed":
+            yield {}, "", D(1), None
+
+
 def whose(slug: str, book: Row, month: date) -> Iterator[tuple[Row | None, Line]]:
     """Yield every part with its customer, None where it is nobody's."""
     with_customer = {"old_tariff_customers": outdated, "invoices_not_produced": left_out}
@@ -298,6 +323,8 @@ def whose(slug: str, book: Row, month: date) -> Iterator[tuple[Row | None, Line]
                 "supplier_cost": paid, "supplier_cost_unallocated": unallocated, "leakage_total": leaks,
                 "missing_files": silent, "bill_cycle_time": sent,
             }[slug](book, month)  # fmt: skip
+        elif slug in CHECKED or slug.startswith("prebilling_"):
+            rows = checked(slug, book, month)
         elif slug in ("duplicate_rate", "reject_rate", "rating_latency"):
             rows = of_files(slug, book, month)
         else:
@@ -330,7 +357,7 @@ BOOKS = {
     *("gross_profit", "gross_margin_customer", "supplier_cost", "supplier_cost_unallocated", "missing_files"),
     *("old_tariff_customers", "invoices_not_produced", "leakage_total", "bill_cycle_time", "unrated_calls"),
     *("duplicate_rate", "reject_rate", "rating_latency", "gross_margin_destination", "cdr_error_rate"),
-    "unrated_rate",
+    *("unrated_rate", "prebilling_exposure", "prebilling_fixed", *CHECKED),
 }
 SPREAD = {"supplier_concentration", "supplier_hhi"}
 

@@ -14,6 +14,7 @@ from billing.models import (
     CarrierInvoice,
     CdrFile,
     Customer,
+    Finding,
     NotProduced,
     Tariff,
     TariffAssignment,
@@ -48,6 +49,13 @@ runs = st.tuples(
     SHORT, st.integers(0, 9), st.one_of(st.none(), st.integers(0, 9)),
     st.dictionaries(st.integers(0, 5), st.sampled_from(["empty", "minimum", "hold", "credit"]), max_size=2),
 )  # fmt: skip
+#: (check before billing, level, state, first day of the run's period, money a month, money to date, currency)
+found = st.tuples(
+    st.sampled_from(["customers_without_tariff", "numbers_without_customer", "tariff_gaps", "tariff_overlaps",
+                     "mandates_missing", "zero_rates", "past_contract_end", "negative_margins", "contracts_ending"]),
+    st.sampled_from(["error", "warning", "information"]), st.sampled_from(["open", "accepted", "fixed"]),
+    SHORT, st.sampled_from([None, "1.25", "0"]), st.sampled_from([None, "4.50"]), st.sampled_from(["", "GBP", "EUR"]),
+)  # fmt: skip
 #: (day a rate begins, price of a minute), of one destination
 rates = st.lists(
     st.tuples(st.dates(date(2025, 12, 1), date(2026, 5, 25)), st.sampled_from(["0.01", "0.02", "0.035"])),
@@ -63,6 +71,7 @@ units = st.fixed_dictionaries(
         "bought": rates,
         "sold": rates,
         "runs": st.lists(runs, max_size=2, unique_by=lambda r: r[0]),
+        "found": st.lists(found, max_size=4),
     }
 )
 
@@ -137,6 +146,13 @@ def _bills(book: dict[str, Any], reseller: Reseller, customers: list[Customer], 
             reseller=reseller, invoice=bill, line=1, kind=kind, description=kind, amount=amount, customer=named,
             state=state if named or state != "allocated" else "open", service_start=first,
             service_end=first + timedelta(days=length),
+        )  # fmt: skip
+    for index, (slug, level, state, day, monthly, to_date, currency) in enumerate(book.get("found", [])):
+        Finding.objects.create(
+            reseller=reseller, check_slug=slug, family="pre-billing", level=level, state=state, subject=str(index),
+            label="x", why="x", period=day, money_per_month=monthly, money_to_date=to_date, currency=currency,
+            first_seen=noon(day), last_seen=noon(day), closed_at=noon(day) if state == "fixed" else None,
+            accepted_until=day if state == "accepted" else None,
         )  # fmt: skip
     for index, (day, wait, until, left_out) in enumerate(book.get("runs", [])):
         end = day - timedelta(days=wait)
