@@ -114,7 +114,7 @@ def _reseller(house: House, order: Order, calendar: Calendar, say: Say) -> Built
     stock = plan_services(house, plans, calendar, order.seed)
     planted = plant(plans, stock, calendar) if house.has_leaks else None
     with enter(_scope(reseller)):
-        catalogue = store_catalogue(reseller, calendar)
+        catalogue = store_catalogue(reseller, calendar, has_leaks=house.has_leaks)
         dealers = store_dealers(reseller, house)
         customers = store_book(reseller, house, calendar, plans, dealers, catalogue, planted)
         store_observations(reseller, house, calendar, plans, order.seed)

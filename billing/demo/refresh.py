@@ -1,9 +1,11 @@
-"""Has the demo's KPIs, post-billing reports and reviews made by whoever keeps them, without knowing who that is."""
+"""Has the demo's leaks looked for, and its KPIs, post-billing reports and reviews made by whoever keeps them."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
-from billing.models import BillingRun
+from billing.checks.register import run
+from billing.checks.registry import of_family
+from billing.models import BillingRun, Finding
 from resellerkpi.core.jobs import HANDLERS, Task
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.scope import Scope, enter
@@ -52,3 +54,13 @@ def report_runs(codes: Iterable[str]) -> int:
             HANDLERS.get(POST_BILLING)(Task(job_id=f"demo-run-{run_id}", stored_scope=scope), run_id=run_id)
             ran += 1
     return ran
+
+
+def find_leaks(codes: Iterable[str], *, at: datetime) -> int:
+    """Run the checks of leakage and the watches of each reseller as at an instant; return how much they found."""
+    checks = [*of_family(Finding.Family.LEAKAGE), *of_family(Finding.Family.WATCH)]
+    found = 0
+    for reseller in Reseller.objects.filter(code__in=list(codes)).order_by("pk"):
+        with enter(Scope.of(reseller.pk, why="command demo")):
+            found += run(reseller, checks, now=at).found
+    return found

@@ -79,8 +79,8 @@ def stale_since(calendar: Calendar) -> date:
     return calendar.ago(5)
 
 
-def store_catalogue(reseller: Reseller, calendar: Calendar) -> Catalogue:
-    """Write everything that is sold and bought."""
+def store_catalogue(reseller: Reseller, calendar: Calendar, *, has_leaks: bool) -> Catalogue:
+    """Write everything that is sold and bought; where leaks are planted the cost of one feature rises alone."""
     carriers = Carrier.objects.bulk_create(
         Carrier(
             reseller=reseller,
@@ -100,7 +100,7 @@ def store_catalogue(reseller: Reseller, calendar: Calendar) -> Catalogue:
     for rate in rates:
         rate.reseller = reseller
     TariffRate.objects.bulk_create(rates, batch_size=2000)
-    return Catalogue(carriers, tariffs, _feature_types(reseller, carriers, calendar))
+    return Catalogue(carriers, tariffs, _feature_types(reseller, carriers, calendar, has_leaks=has_leaks))
 
 
 def _tariffs(reseller: Reseller, carriers: list[Carrier], calendar: Calendar) -> dict[str, Tariff]:
@@ -247,7 +247,9 @@ def _rate(tariff: Tariff, destination: Destination, key: str, price: Decimal) ->
 LEAVING_EARLY = 75
 
 
-def _feature_types(reseller: Reseller, carriers: list[Carrier], calendar: Calendar) -> dict[str, FeatureType]:
+def _feature_types(
+    reseller: Reseller, carriers: list[Carrier], calendar: Calendar, *, has_leaks: bool
+) -> dict[str, FeatureType]:
     types = FeatureType.objects.bulk_create(
         FeatureType(
             reseller=reseller,
@@ -268,7 +270,11 @@ def _feature_types(reseller: Reseller, carriers: list[Carrier], calendar: Calend
         for plan in FEATURES
     )
     by_code = {row.code: row for row in types}
-    prices = [row for plan in FEATURES for row in _list_prices(plan, by_code[plan.code], calendar)]
+    prices = [
+        row
+        for plan in FEATURES
+        for row in _list_prices(plan, by_code[plan.code], calendar, has_leaks=has_leaks)
+    ]
     FeaturePrice.objects.bulk_create(prices)
     Bundle.objects.bulk_create(
         Bundle(
@@ -287,12 +293,14 @@ def _feature_types(reseller: Reseller, carriers: list[Carrier], calendar: Calend
     return by_code
 
 
-def _list_prices(plan: FeaturePlan, row: FeatureType, calendar: Calendar) -> Iterator[FeaturePrice]:
+def _list_prices(
+    plan: FeaturePlan, row: FeatureType, calendar: Calendar, *, has_leaks: bool
+) -> Iterator[FeaturePrice]:
     """Yield dated list prices: a rise each April, but for the feature whose cost alone rises."""
     steps = [
         (day, *prices_at_rises(plan, rises)) for rises, day in enumerate([LONG_AGO, *calendar.price_rises])
     ]
-    if plan.code == STALE_FEATURE:
+    if has_leaks and plan.code == STALE_FEATURE:
         steps = [(LONG_AGO, plan.price, plan.cost), (calendar.ago(7), plan.price, STALE_FEATURE_COST)]
     ends = [*(day for day, _, _ in steps[1:]), None]
     for (day, price, cost), end in zip(steps, ends, strict=True):

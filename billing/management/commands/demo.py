@@ -3,7 +3,8 @@
 import json
 import time
 from argparse import ArgumentParser
-from datetime import date
+from datetime import UTC, date, datetime
+from datetime import time as clock
 from typing import Any
 
 from django.conf import settings
@@ -11,10 +12,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from billing.demo.build import DemoRefused, Order, build, existing, finish
-from billing.demo.refresh import refresh_kpis, report_runs, review_months
+from billing.demo.refresh import find_leaks, refresh_kpis, report_runs, review_months
 from billing.demo.shape import SIZES
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import local_day
+
+NOON = clock(12)
 
 
 class Command(BaseCommand):
@@ -42,11 +45,14 @@ class Command(BaseCommand):
             today = options["today"] or local_day(now, Reseller().zone)
             order = Order(options["seed"], options["size"], today, settings.DEMO_DIR)
             facts = build(order, lambda line: self._say(begun, line))
+            codes = [each["code"] for each in facts["resellers"]]
+            self._say(begun, "Looking for leaks")
+            find_leaks(codes, at=datetime.combine(today, NOON, tzinfo=UTC))
             self._say(begun, "Working out the KPIs")
-            refresh_kpis([each["code"] for each in facts["resellers"]])
-            report_runs([each["code"] for each in facts["resellers"]])
+            refresh_kpis(codes)
+            report_runs(codes)
             self._say(begun, "Reviewing the past months")
-            review_months([facts["resellers"][0]["code"]])
+            review_months(codes[:1])
             finish(facts, now)
             self._say(begun, "The demo is ready")
         self.stdout.write(json.dumps(facts))

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ from billing.models import Finding
 from resellerkpi.core.access import Role
 from resellerkpi.core.command import JsonCommand
 from resellerkpi.core.models import Reseller
+from resellerkpi.core.periods import midnight
 from resellerkpi.core.scope import Scope, enter
 
 
@@ -25,17 +27,23 @@ class Command(JsonCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the reseller."""
+        """Take the reseller and the day to look as of."""
         parser.add_argument("--reseller", required=True, metavar="CODE")
+        parser.add_argument(
+            "--today", type=date.fromisoformat, metavar="DATE", help="look as if it were this day"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the checks and report; `total` is in the reseller's currency, `other_currencies` has the rest."""
         reseller = Reseller.objects.filter(code=options["reseller"]).first()
         if reseller is None:
             raise CommandError(f"There is no reseller “{options['reseller']}”.")
+        now = timezone.now()
+        if options["today"]:
+            now = midnight(options["today"], reseller.zone)
         with enter(Scope.of(reseller.pk, role=Role.OWNER, why="command leakage")):
             self.stderr.write(f"Looking for leaks of {reseller.name}")
-            run(reseller, of_family(Finding.Family.LEAKAGE), now=timezone.now())
+            run(reseller, of_family(Finding.Family.LEAKAGE), now=now)
             standing = Finding.objects.filter(family=Finding.Family.LEAKAGE, state__in=Finding.STANDING)
             found = list(standing.order_by("check_slug", "subject"))
         self.stdout.write(json.dumps(summary(reseller, found), ensure_ascii=False))
