@@ -14,7 +14,6 @@ from django import forms
 
 from billing.models import Tariff
 from reports.customers import CustomerFilters
-from reports.fields import ANY
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import SUM, Column, Int, Minutes, Money, Percent
 from resellerkpi.core.scope import current
@@ -72,12 +71,12 @@ def figures_of(*, bought: bool = False) -> tuple[Column, ...]:
 class TariffNameField(forms.ChoiceField):
     """A tariff by its name; wholesale ones only for those who may see them."""
 
-    def __init__(self, *kinds: str, **options: Any) -> None:
+    def __init__(self, *kinds: str, empty: str = "Any", **options: Any) -> None:
         def found() -> list[tuple[str, str]]:
             seen = [k for k in kinds if k == Tariff.Kind.RETAIL or current().can(WHOLESALE)]
             rows = Tariff.objects.filter(kind__in=seen).order_by("kind", "name").values_list("name", "kind")
             return [
-                ANY,
+                ("", empty),
                 *((name, f"{name} (wholesale)" if kind != "retail" else name) for name, kind in rows),
             ]
 

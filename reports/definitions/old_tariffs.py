@@ -58,7 +58,8 @@ class OldTariffFilters(RepricedFilters):
     priced_by = TariffNameField(
         Tariff.Kind.RETAIL,
         label="Priced by",
-        help_text="Empty: by the successor that is named on each old tariff.",
+        empty="The named successor",
+        help_text="The one named on each old tariff, or another for all.",
     )
 
     @cached_property

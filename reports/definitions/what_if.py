@@ -39,7 +39,9 @@ class WhatIfFilters(RepricedFilters):
 
     always = ("proposed", "instead_of", "show")
 
-    proposed = TariffNameField(Tariff.Kind.RETAIL, Tariff.Kind.WHOLESALE, label="Proposed tariff")
+    proposed = TariffNameField(
+        Tariff.Kind.RETAIL, Tariff.Kind.WHOLESALE, label="Proposed tariff", empty="Choose a tariff"
+    )
     instead_of = TariffNameField(
         Tariff.Kind.RETAIL,
         label="For all customers on",
