@@ -13,7 +13,5 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         """Load every check, and the job handlers that stand outside billing.jobs."""
         import_module("billing.checks.registry").load()
-        import_module("billing.jobs_checks")
-        import_module("billing.jobs_match")
-        import_module("billing.jobs_prices")
-        import_module("billing.jobs_rates")
+        for name in ("jobs_checks", "jobs_match", "jobs_prices", "jobs_rates", "jobs_watch"):
+            import_module(f"billing.{name}")

@@ -40,6 +40,7 @@ from billing.models.services import (
 )
 from billing.models.supplier import CarrierCharge, CarrierInvoice
 from billing.models.usage import Call, CdrFile, CdrReject, ChangedDay, RatingBatch, SourceMapping
+from billing.models.watch import FraudAlert, SpendLimit, UsageHour, WatchedDay, Watcher
 
 __all__ = [
     "Allocation",
@@ -70,6 +71,7 @@ __all__ = [
     "FeatureType",
     "Finding",
     "FindingEvent",
+    "FraudAlert",
     "Invoice",
     "InvoiceLine",
     "InvoiceVat",
@@ -89,10 +91,14 @@ __all__ = [
     "SecondDraw",
     "ServiceMatch",
     "SourceMapping",
+    "SpendLimit",
     "Supply",
     "Tariff",
     "TariffAssignment",
     "TariffMarkup",
     "TariffRate",
     "TimeBand",
+    "UsageHour",
+    "WatchedDay",
+    "Watcher",
 ]

@@ -23,6 +23,7 @@ from billing.web.customer_money import invoice_panel, money_facts, unbilled_pane
 from billing.web.customer_services import AddContract, AddNumber, AssignTariff, StartFeature
 from billing.web.editing import list_actions
 from billing.web.lookups import DETAILS, FEATURES, NUMBERS, TARIFFS, feature_rows, running, tariff_rows
+from billing.web.spend_limits import limits_panel
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import SUM, Choice, Code, Column, Date, Int, Money, Text
 from resellerkpi.core.periods import month_of
@@ -146,6 +147,8 @@ class CustomerPage(DetailPage):
             waiting = waiting_panel(self.scope, customer=customer)
             waiting.actions = (Action("See the next bill", reverse("customer-bill", args=[customer.pk])),)
             panels += [waiting, invoice_panel(customer)]
+        if self.scope.can(MONEY) and self.scope.can(Capability.VIEW_USAGE):
+            panels.append(limits_panel(customer, self.scope, self.today))
         events = CustomerEvent.objects.filter(customer=customer).order_by("-date")
         return [*panels, TablePanel("Status over time", EVENTS, events, wide=True), self.notes()]
 

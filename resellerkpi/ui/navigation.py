@@ -81,6 +81,8 @@ SECTIONS: tuple[Section, ...] = (
         (
             Entry("Call files", "cdr-file-list", _C.VIEW_USAGE),
             Entry("Calls", "call-list", _C.VIEW_USAGE),
+            Entry("Fraud watch", "fraud-watch", _C.VIEW_USAGE),
+            Entry("Spend limits", "spend-limit-list", _C.VIEW_MONEY),
             Entry("Allowances", "allowance-list", _C.VIEW_BOOK),
             Entry("Billing errors", "billing-errors", _C.EDIT_BOOK),
             Entry("Price calls again", "price-again", _C.BILL),

@@ -33,6 +33,7 @@ from billing.models import (
     Observation,
     Payment,
     PaymentAttempt,
+    SpendLimit,
     Supply,
     Tariff,
     TariffAssignment,
@@ -45,7 +46,8 @@ pytestmark = pytest.mark.django_db
 TODAY = date(2026, 11, 22)
 MODELS = (
     Bundle, Carrier, ChangedDay, Customer, CustomerEvent, Dealer, ExchangeRate, Feature, FeaturePrice, FeatureType,
-    Invoice, Number, NumberAssignment, NumberIdentity, Observation, Payment, Supply, Tariff, TariffAssignment,
+    Invoice, Number, NumberAssignment, NumberIdentity, Observation, Payment, SpendLimit, Supply, Tariff,
+    TariffAssignment,
 )  # fmt: skip
 
 
@@ -471,3 +473,20 @@ def test_observations_are_corrected(book: Book) -> None:
 def test_the_day_of_a_reversal_is_found_by_its_usual_headings(full: Book, heading: str) -> None:
     full.good("payments", f"account,date,amount,reference,{heading}\nA1,2026-04-05,30.00,PX1,2026-05-20\n")
     assert Payment.objects.get(reference="PX1").reversed_date == date(2026, 5, 20)
+
+
+def test_spend_limits_of_everybody_and_of_one_customer(full: Book) -> None:
+    heads = "customer,per,covers,destination,amount,warn_percent,start_date\n"
+    text = f"{heads},day,abroad,,80,,2026-10-01\nA1,month,,Cuba,50.50,90,2026-10-01\n"
+    assert full.good("spend-limits", text) == (2, 0, 0)
+    assert full.good("spend-limits", text) == (0, 0, 2)
+    assert full.good("spend-limits", text.replace("80", "100")) == (0, 1, 1)
+    names = ("customer__code", "per", "covers", "destination", "amount", "currency", "warn_percent")
+    assert list(SpendLimit.objects.order_by("per").values_list(*names)) == [
+        (None, "day", "abroad", "", Decimal(100), "GBP", 80),
+        ("A1", "month", "destination", "Cuba", Decimal("50.50"), "GBP", 90),
+    ]
+    wrong = f"{heads}A1,day,all,Cuba,0,101,2026-10-01\nNOBODY,year,,,5,,2026-10-01\n"
+    assert [(line, field) for line, field, _ in full.bad("spend-limits", wrong)] == [
+        (2, "amount"), (2, "warn_percent"), (2, "destination"), (3, "customer"), (3, "per"),
+    ]  # fmt: skip

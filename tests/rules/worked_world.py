@@ -25,12 +25,14 @@ from billing.models import (
     Customer,
     Feature,
     FeatureType,
+    FraudAlert,
     Invoice,
     Number,
     Observation,
     Payment,
     PriceUplift,
     ServiceMatch,
+    SpendLimit,
     Tariff,
     TariffMarkup,
     TariffRate,
@@ -122,6 +124,8 @@ class Worked:
     deck: Job
     campaign: str
     service: ServiceMatch
+    warning: FraudAlert
+    limit: SpendLimit
 
 
 def carrier_bill(house: House, mark: str) -> CarrierInvoice:
@@ -241,7 +245,23 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             deck=_deck(house, mark),
             campaign=_campaign(house, mark),
             service=ServiceMatch.objects.filter(number=house.numbers[0]).earliest("pk"),
+            warning=warning(house, mark),
+            limit=SpendLimit.objects.get(),
         )
+
+
+def warning(house: House, mark: str) -> FraudAlert:
+    """Return a warning of a spend limit of the first customer, with the calls of August."""
+    limit = SpendLimit.objects.create(
+        reseller=house.reseller, customer=house.customers[0], per="month", covers="destination",
+        destination=f"{mark} Cuba", amount=Decimal(1), start_date=date(2026, 1, 1),
+    )  # fmt: skip
+    return FraudAlert.objects.create(
+        reseller=house.reseller, subject="limit", period=date(2026, 8, 1), mark="over", label=f"{mark} alarm",
+        why=f"{mark} reached its limit.", customer=house.customers[0], limit=limit, calls=2, retail=Decimal(2),
+        currency="GBP", cells={"first": "2026-08-01", "until": "2026-09-01", "covers": "all", "destination": ""},
+        first_seen=NOW, last_seen=NOW,
+    )  # fmt: skip
 
 
 def scheduled(report: Run, mark: str) -> Schedule:
