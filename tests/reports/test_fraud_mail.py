@@ -78,7 +78,7 @@ def test_each_watcher_gets_one_mail_with_the_reason_and_the_calls(world: World, 
     assert "Alpha Customer 1 has reached the limit for every customer for all usage on " in text_of(mail)
     assert "To stop" not in text_of(mail)
     [content] = files_of(mail).values()
-    row, _ = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
+    row, *_ = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
     assert (row["Dialled"], row["Destination"], row["Price"]) == ("+5371234567", "Cuba", "6.250000")
     assert len(box.to("fin@alpha.example")) == 1
     assert [len(box.to(who)) for who in ("vic@alpha.example", "bo@beta.example")] == [0, 0]
