@@ -488,5 +488,5 @@ def test_spend_limits_of_everybody_and_of_one_customer(full: Book) -> None:
     ]
     wrong = f"{heads}A1,day,all,Cuba,0,101,2026-10-01\nNOBODY,year,,,5,,2026-10-01\n"
     assert [(line, field) for line, field, _ in full.bad("spend-limits", wrong)] == [
-        (2, "amount"), (2, "warn_percent"), (2, "destination"), (3, "customer"), (3, "per"),
+        (2, "amount"), (2, "warn_percent"), (2, "destination"), (3, "per"), (3, "customer"),
     ]  # fmt: skip

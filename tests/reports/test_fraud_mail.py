@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.utils import timezone
 
 from billing.models import ChangedDay, FraudAlert, SpendLimit
@@ -23,7 +22,8 @@ from resellerkpi.core.scope import enter
 from tests.billing.money import a_call, rate_batch
 from tests.reports.smtp import Box, smtp_server
 from tests.reports.test_report_mail import files_of, text_of
-from tests.world import PASSWORD, World, make_user, make_world
+from tests.rules.test_access import client_of
+from tests.world import World, make_user, make_world
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -93,8 +93,7 @@ def test_each_watcher_gets_one_mail_with_the_reason_and_the_calls(world: World, 
         states = MailDelivery.objects.order_by("recipient").values_list("recipient", "state")
         assert list(states) == [("ana@alpha.example", "sent"), ("fin@alpha.example", "sent")]
 
-    client = Client()
-    client.login(username="ana@alpha.example", password=PASSWORD)
+    client = client_of(world.ana)
     assert "Calls behind fraud warnings" in client.get("/reports/outbox/").content.decode()
 
 

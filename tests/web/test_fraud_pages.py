@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 
 from billing.models import FraudAlert, SpendLimit
 from resellerkpi.core.jobs import enqueue
 from resellerkpi.core.scope import enter
 from tests.reports.test_fraud_mail import spend
-from tests.world import PASSWORD, World, make_world
+from tests.rules.test_access import client_of
+from tests.world import World, make_world
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -20,15 +20,8 @@ def world() -> World:
     return make_world()
 
 
-def browser(email: str) -> Client:
-    """Return a browser in which the person is signed in."""
-    client = Client()
-    client.login(username=email, password=PASSWORD)
-    return client
-
-
 def test_a_clerk_sets_a_limit_sees_it_passed_raises_accepts_and_resolves(world: World) -> None:
-    ana, today = browser("ana@alpha.example"), timezone.localdate()
+    ana, today = client_of(world.ana), timezone.localdate()
     customer = world.alpha.customers[0]
     assert "Nothing is alarming." in ana.get("/usage/fraud/").content.decode()
     fields = {"covers": "abroad", "per": "day", "amount": "5", "currency": "gbp", "warn_percent": "80"}
@@ -39,6 +32,7 @@ def test_a_clerk_sets_a_limit_sees_it_passed_raises_accepts_and_resolves(world: 
     with enter(world.alpha.scope()):
         spend(world, "6.25")
         enqueue("usage.watch", {}, title="Fraud watch")
+    with enter(world.alpha.scope()):
         alert = FraudAlert.objects.get()
 
     page = ana.get("/usage/fraud/").content.decode()
@@ -77,13 +71,14 @@ def test_a_dealer_sees_warnings_of_its_customers_without_cost(world: World) -> N
         )
         spend(world, "6.25")
         enqueue("usage.watch", {}, title="Fraud watch")
+    with enter(world.alpha.scope()):
         alert = FraudAlert.objects.get()
         FraudAlert.objects.update(cost="4.44", cost_currency="GBP")
         other = FraudAlert.objects.create(
             reseller=world.alpha.reseller, subject="x", period="2026-11-01", mark="unusual", label="Elsewhere",
             why="Why", customer=world.alpha.customers[1], first_seen=timezone.now(), last_seen=timezone.now(),
         )  # fmt: skip
-    dee = browser("dee@alpha.example")
+    dee = client_of(world.dee)
     page = dee.get("/usage/fraud/").content.decode()
     assert "Alpha Customer 1" in page
     assert "Elsewhere" not in page
