@@ -91,10 +91,12 @@ JOBS: dict[str, Parameters] = {
     "reports.scheduled": a_turn,
     "usage.remove": lambda w: {"file_id": w.file.pk},
     "usage.room": lambda w: {},
+    "usage.watch": lambda w: {},
     "house.sweep": lambda w: {},
     "reports.forget": lambda w: {},
     "rates.fetch": lambda w: {},
     "reports.reviews": lambda w: {},
+    "reports.watch": lambda w: {"request": str(uuid.uuid4())},
     "reports.demo": lambda w: {},
 }
 
