@@ -69,6 +69,7 @@ SIMPLE: dict[str, tuple[str, Weight, bool]] = {
     "stock_opening": ("stock_opening", plain, True),
     "stock_closing": ("stock_closing", plain, True),
     "units_shipped": ("units_shipped", plain, False),
+    "review_minutes": ("review_minutes", plain, False),
 }
 #: slug: (metric, weight, is money, metric below, weight below, is its money, does the base know dimensions).
 RATIOS: dict[str, tuple[str, Weight, bool, str, Weight, bool, bool]] = {
@@ -95,6 +96,7 @@ RATIOS: dict[str, tuple[str, Weight, bool, str, Weight, bool, bool]] = {
     ),
     "order_fulfilment_time": ("delivery_hours", days, False, "delivery_hours", one, False, True),
     "delivered_on_time": ("delivered_on_time", plain, False, "delivery_hours", one, False, True),
+    "review_completed": ("review_weeks", plain, False, "review_weeks", one, False, True),
     "return_rate": ("units_returned", plain, False, "units_shipped", plain, False, True),
 }  # fmt: skip
 #: slug: (metric, weight, is money): over something of the book.
