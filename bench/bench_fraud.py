@@ -18,15 +18,22 @@ from bench.measure import CALLS, tell
 from billing.models import ChangedDay, WatchedDay
 from billing.watch.alerts import look
 from billing.watch.hours import keep_up
+from billing.watch.unusual import unusual
 from resellerkpi.core.scope import enter
 
-CUSTOMERS = 2_000
+#: Few customers: every number calls enough to be looked at, which is the dearest case.
+CUSTOMERS = 200
 MONTHS = [date(2026, 7, 1), date(2026, 8, 1), date(2026, 9, 1), date(2026, 10, 1)]
 NOW = datetime(2026, 10, 31, 22, tzinfo=UTC)
 ROUNDS = 5
-#: What the hourly look may take of the plain aggregation of the calls it stands for, and what summing all days may.
-LOOK, FIRST = 0.5, 3.0
+#: What a look, the check of a month and summing all days may take of the plain aggregation of the same calls.
+LOOK, MONTH, FIRST = 1.0, 3.0, 25.0
 
+#: Every tenth call goes abroad, to twenty destinations.
+ABROAD = """
+UPDATE billing_call SET dialled = '+35312345678', destination = 'Abroad ' || id %% 20
+WHERE reseller_id = %s AND line %% 10 = 0
+"""
 PLAIN = """
 SELECT count(*) FROM (
     SELECT customer_id, number_id, date_trunc('hour', started_at), destination, count(*), sum(duration), sum(retail),
@@ -63,8 +70,16 @@ def after_a_file(book: Book) -> float:
     return time.perf_counter() - began
 
 
+def before_billing(book: Book) -> float:
+    """Look for what is unusual in the whole month, as before billing; return the seconds."""
+    began = time.perf_counter()
+    with enter(book.scope):
+        unusual(book.reseller, first=MONTHS[-1], until=date(2026, 11, 1))
+    return time.perf_counter() - began
+
+
 def main() -> list[dict[str, object]]:
-    """Print and return two lines."""
+    """Print and return three lines."""
     calls = CALLS // 8
     fresh()
     book = make_book(customers=CUSTOMERS, prefixes=2_000)
@@ -75,30 +90,19 @@ def main() -> list[dict[str, object]]:
         )
     for month in MONTHS:
         add_calls(book, calls // len(MONTHS), month)
+    with enter(book.scope), connection.cursor() as cursor:
+        cursor.execute(ABROAD, [book.reseller.pk])
     settle()
-    first, looks = [], []
+    times = []
     for _ in range(ROUNDS):
-        first.append(from_nothing(book) / plain(book))
+        times.append((from_nothing(book) / plain(book), 0.0, 0.0))
         settle()
-        looks.append(after_a_file(book) / plain(book))
-    return [
-        tell(
-            "fraud_first",
-            statistics.median(first),
-            "",
-            ratio=statistics.median(first),
-            limit=FIRST,
-            calls=calls,
-        ),
-        tell(
-            "fraud_look",
-            statistics.median(looks),
-            "",
-            ratio=statistics.median(looks),
-            limit=LOOK,
-            calls=calls,
-        ),
-    ]
+        times[-1] = (times[-1][0], after_a_file(book) / plain(book), before_billing(book) / plain(book))
+    lines = []
+    for place, (name, limit) in enumerate((("first", FIRST), ("look", LOOK), ("month", MONTH))):
+        ratio = statistics.median(row[place] for row in times)
+        lines.append(tell(f"fraud_{name}", ratio * 100, "%", ratio=ratio, limit=limit, calls=calls))
+    return lines
 
 
 if __name__ == "__main__":

@@ -184,6 +184,7 @@ class Migration(migrations.Migration):
                 (
                     "customer",
                     resellerkpi.core.fields.Link(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",
@@ -193,6 +194,7 @@ class Migration(migrations.Migration):
                 (
                     "number",
                     resellerkpi.core.fields.Link(
+                        db_constraint=False,
                         db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.CASCADE,
@@ -203,6 +205,7 @@ class Migration(migrations.Migration):
                 (
                     "reseller",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",

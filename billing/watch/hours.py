@@ -1,5 +1,6 @@
 """Usage summed by number, local hour and destination: kept for HELD days, each day summed again when it changed."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import phonenumbers
 from django.db import connection
 
 from resellerkpi.core.models import Reseller
+from resellerkpi.core.periods import midnight
 
 #: Days kept: a month that is being billed, the month before it, and three months of history before that.
 HELD = 160
@@ -43,7 +45,7 @@ COUNTED = """
 call.state <> 'excluded' AND call.answered AND call.direction = 'out'
 AND call.reason NOT IN ('internal', 'inbound', 'unanswered')"""
 
-#: One pass over the calls of the days, by the index that leads with reseller and start.
+#: One pass over the calls of days in a row; plain bounds let the database leave out the months beside them.
 SUM = """
 INSERT INTO billing_usagehour (reseller_id, customer_id, number_id, day, slot, kind, destination, currency,
     cost_currency, calls, seconds, retail, cost)
@@ -56,12 +58,9 @@ FROM (
         date_trunc('hour', call.started_at AT TIME ZONE %(zone)s) AS at,
         CASE WHEN call.currency = '' THEN customer.currency ELSE call.currency END AS currency,
         {kind} AS kind, {destination} AS destination
-    FROM unnest(%(days)s::date[]) AS wanted (day)
-    JOIN billing_call call ON call.reseller_id = %(reseller)s
-     AND call.started_at >= wanted.day::timestamp AT TIME ZONE %(zone)s
-     AND call.started_at < (wanted.day + 1)::timestamp AT TIME ZONE %(zone)s
+    FROM billing_call call
     JOIN billing_customer customer ON customer.id = call.customer_id
-    WHERE {counted}
+    WHERE call.reseller_id = %(reseller)s AND call.started_at >= %(starts)s AND call.started_at < %(ends)s AND {counted}
 ) one
 GROUP BY customer_id, number_id, at, kind, destination, currency, cost_currency
 """
@@ -74,6 +73,18 @@ ON CONFLICT (reseller_id, day) DO UPDATE SET changed_at = excluded.changed_at
 
 #: Numbers that cost their caller extra, by the calling code of the country that dials them.
 PREMIUM = {44: ("+449%", "+4470%", "+44118%"), 353: ("+35315%",)}
+
+
+def runs(days: Sequence[date]) -> list[tuple[date, date]]:
+    """Put days in order together to ranges [first, until) of days in a row."""
+    found: list[tuple[date, date]] = []
+    for day in days:
+        after = day + timedelta(days=1)
+        if found and found[-1][1] == day:
+            found[-1] = (found[-1][0], after)
+        else:
+            found.append((day, after))
+    return found
 
 
 def written(text: str) -> str:
@@ -104,6 +115,9 @@ def keep_up(reseller: Reseller, *, today: date) -> int:
             "moments": [moment for _, moment in stale],
             **places_of(reseller),
         }
-        for statement in (FORGET, written(SUM), MARK):
-            cursor.execute(statement, about)
+        cursor.execute(FORGET, about)
+        for first, until in runs(about["days"]):
+            bounds = {"starts": midnight(first, reseller.zone), "ends": midnight(until, reseller.zone)}
+            cursor.execute(written(SUM), about | bounds)
+        cursor.execute(MARK, about)
     return len(stale)

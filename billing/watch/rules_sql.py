@@ -6,13 +6,20 @@ destinations from `since` with its history from `since_past`, and the figures of
 customers that know the destination; NULL where it is not asked).
 """
 
-#: Numbers worth a look: what they cost in the window passes the least sum. Most do not, and their past is never read.
+#: Numbers worth a look: what they cost in the window passes the least sum, and one of its hours, days or destinations
+#: passes what the rule asks at least. Most do not, and their past is never read.
 LINES = """
 WITH line AS MATERIALIZED (
-    SELECT customer_id, coalesce(number_id, 0) AS number_id
-    FROM billing_usagehour
-    WHERE reseller_id = %(reseller)s AND day >= %(first)s AND day < %(until)s
-    GROUP BY 1, 2 HAVING sum(greatest(retail, cost)) >= %(money)s
+    SELECT customer_id, number_id FROM (
+        SELECT customer_id, coalesce(number_id, 0) AS number_id, sum(greatest(retail, cost)) AS worth,
+            sum(greatest(retail, cost)) FILTER (WHERE kind IN ('abroad', 'premium')) AS dear,
+            sum(calls) FILTER (WHERE kind <> 'data') AS calls,
+            sum(calls) FILTER (WHERE kind IN ('abroad', 'premium')) AS dear_calls
+        FROM billing_usagehour
+        WHERE reseller_id = %(reseller)s AND day >= %(first)s AND day < %(until)s
+        GROUP BY customer_id, coalesce(number_id, 0), {part}
+    ) part
+    GROUP BY 1, 2 HAVING sum(worth) >= %(money)s AND {asks}
 ), hour AS MATERIALIZED (
     SELECT held.id, held.customer_id, line.number_id, held.day, held.slot, held.kind, held.calls,
         held.slot >= 120 AS weekend, held.slot %% 24 AS clock, greatest(held.retail, held.cost) AS worth
@@ -212,4 +219,15 @@ JOIN billing_usagehour hour ON hour.reseller_id = %(reseller)s AND hour.destinat
 WHERE begun.enough AND called.lines > 3 * coalesce(second.peak, 0)
 """
 
-RULES = tuple(text.replace("{lines}", LINES) for text in (HOURS, DAYS, DESTINATIONS, SILENCE, CALLBACKS))
+
+def _of_lines(text: str, part: str, asks: str) -> str:
+    return text.replace("{lines}", LINES.replace("{part}", part).replace("{asks}", asks))
+
+
+RULES = (
+    _of_lines(HOURS, "day, slot", "(max(dear_calls) >= %(dear_calls)s OR max(calls) >= %(calls)s)"),
+    _of_lines(DAYS, "day", "max(worth) >= %(day_money)s"),
+    DESTINATIONS,
+    _of_lines(SILENCE, "day", "sum(dear) >= 2 * %(money)s"),
+    CALLBACKS,
+)
