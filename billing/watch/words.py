@@ -103,7 +103,7 @@ def _day(told: Told) -> str:
     shown, flag = _span(told)
     if flag.known is not None and flag.known >= LITTLE:
         usual = (
-            "cost more than three times its dearest day, but for one, of three months"
+            "cost more than three times its second dearest day of three months"
             if flag.peak
             else ("cost money, after three months with next to none")
         )

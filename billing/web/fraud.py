@@ -63,7 +63,7 @@ class FraudWatch(ListPage):
         Text(name="label", label="Whose"),
         Choice(name="mark", label="Warning", choices=FraudAlert.Mark.choices),
         Text(name="why", label="Why"),
-        Int(name="calls", label="Calls", total="sum"),
+        Int(name="calls"),
         Money(
             name="retail", label="Money so far", needs=MONEY, help="Retail price before VAT of these calls."
         ),
@@ -76,7 +76,7 @@ class FraudWatch(ListPage):
             help="What carriers charge for these calls.",
         ),
         Code(name="cost_currency", label="Cost currency", needs=WHOLESALE, hidden=True),
-        DateTime(name="first_seen", label="First seen"),
+        DateTime(name="first_seen", label="First seen", hidden=True),
         DateTime(name="last_seen", label="Last seen", hidden=True),
         Text(name="resolution", label="Resolved with", hidden=True),
     )
@@ -137,10 +137,13 @@ class AlertPage(DetailPage):
         """Return what it is about and the calls behind it."""
         alert: FraudAlert = self.object
         rows = list(calls_of(self.reseller, [alert], most=SHOWN))
-        more = f"The first {SHOWN}" if alert.calls > SHOWN else "All"
-        title = f"{more} of {alert.calls:,} calls" if alert.calls > SHOWN else "The calls behind it"
+        title = (
+            f"The first {SHOWN} of {alert.calls:,} calls" if alert.calls > SHOWN else "The calls behind it"
+        )
         empty = EmptyState("The calls behind this warning are gone: their file was taken out.")
-        return [self.facts(), TablePanel(title, CALLS, rows, empty=empty, actions=self.all_calls())]
+        # Whose they are stands above already, unless many customers called one destination.
+        shown = [c for c in CALLS if c.name != "customer" or alert.customer_id is None]
+        return [self.facts(), TablePanel(title, shown, rows, empty=empty, actions=self.all_calls())]
 
     def facts(self) -> Facts:
         """Return whose it is, the money and the times."""
@@ -168,7 +171,7 @@ class AlertPage(DetailPage):
 
     def all_calls(self) -> Sequence[Action]:
         """Lead to the calls as a report, which can be exported."""
-        report = address("report-query", "fraud-calls")
+        report = address("report", "fraud-calls")
         if not report or not self.scope.can(Capability.RUN_REPORTS):
             return ()
         return (Action("Report of all calls", f"{report}?warning={self.object.pk}"),)
