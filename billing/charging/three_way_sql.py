@@ -11,7 +11,7 @@ def _months(start: str, end: str) -> str:
         SELECT step::date AS month, (step + interval '1 month')::date AS until
         FROM generate_series(date_trunc('month', greatest({start}, %(first)s::date)::timestamp),
             least({end}, %(end)s::date) - interval '1 day', interval '1 month') step
-    ) span"""  # noqa: S608  our own expressions
+    ) span"""  # noqa: S608  joined of constants of this module; values are parameters
 
 
 def _share(amount: str, start: str, end: str) -> str:
@@ -69,7 +69,7 @@ LEFT JOIN billing_featureprice price ON price.reseller_id = %(reseller)s
     AND (price.valid_to IS NULL OR price.valid_to > held.first)
 GROUP BY held.id, held.root, held.month, held.start_date, held.first, held.last, held.quantity, held.price, held.cost,
     held.share, held.discount_percent
-"""  # noqa: S608  our own expressions
+"""  # noqa: S608  joined of constants of this module; values are parameters
 
 #: The customer's side: recurring charges, their credits, and carriers' rentals that were passed on, by month.
 BILLED = f"""
@@ -104,7 +104,7 @@ SELECT feature.root, CASE WHEN feature.root IS NULL THEN charged.number_id END A
 FROM charged LEFT JOIN match_feature feature ON feature.id = charged.feature_id
 {_months("charged.service_start", "charged.service_end")}
 GROUP BY 1, 2, 3, 4, 5, 6
-"""  # noqa: S608  our own expressions
+"""  # noqa: S608  joined of constants of this module; values are parameters
 
 #: The supplier's side: rentals and their credits by month; what is not allocated keeps its line.
 SUPPLIED = f"""
@@ -124,7 +124,7 @@ LEFT JOIN match_feature feature ON feature.id = line.feature_id
 WHERE line.reseller_id = %(reseller)s AND line.kind IN ('rental', 'credit')
     AND line.service_start < %(end)s AND line.service_end > %(first)s
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-"""  # noqa: S608  our own expressions
+"""  # noqa: S608  joined of constants of this module; values are parameters
 
 #: Who supplied a feature or number in a month, and whether that carrier's bill of the month is here.
 SUPPLIERS = f"""
@@ -137,7 +137,7 @@ LEFT JOIN match_feature feature ON feature.id = supply.feature_id
 WHERE supply.reseller_id = %(reseller)s AND supply.start_date < %(end)s
     AND (supply.end_date IS NULL OR supply.end_date > %(first)s)
 ORDER BY feature.root, supply.number_id, span.month, supply.start_date DESC, supply.id
-"""  # noqa: S608  our own expressions
+"""  # noqa: S608  joined of constants of this module; values are parameters
 
 HERE = f"""
 CREATE TEMP TABLE match_here ON COMMIT DROP AS
@@ -150,7 +150,7 @@ JOIN billing_carrierinvoice bill ON bill.id = line.invoice_id AND bill.reseller_
 {_months("line.service_start", "line.service_end")}
 WHERE line.reseller_id = %(reseller)s AND line.kind = 'rental' AND line.service_start < %(end)s
     AND line.service_end > %(first)s
-"""  # noqa: S608  our own expressions
+"""  # noqa: S608  joined of constants of this module; values are parameters
 
 LISTED = """
 CREATE TEMP TABLE match_listed ON COMMIT DROP AS
@@ -173,7 +173,7 @@ WHERE held.reseller_id = %(reseller)s AND held.start_date < %(end)s
         SELECT number_id FROM match_supplier WHERE number_id IS NOT NULL
         UNION SELECT number_id FROM match_supplied WHERE number_id IS NOT NULL)
 GROUP BY 1, 2, 3, 4
-"""  # noqa: S608  our own expressions
+"""  # noqa: S608  joined of constants of this module; values are parameters
 
 #: Which service stands for a number without a feature: what rents it then, else the number, else what rented it last.
 NUMBERS = """
@@ -307,7 +307,7 @@ LEFT JOIN (
 WHERE line.kind = 'recurring' OR passed.kind IN ('rental', 'credit')
     OR (line.kind = 'credit' AND line.feature_type_id IS NOT NULL AND passed.id IS NULL)
 GROUP BY invoice.currency
-"""  # noqa: S608  our own expressions
+"""  # noqa: S608  joined of constants of this module; values are parameters
 
 SUPPLIED_IN_BOOKS = f"""
 SELECT bill.currency, sum({_share("line.amount", "line.service_start", "line.service_end")})
@@ -317,4 +317,4 @@ JOIN billing_carriercharge line ON line.invoice_id = bill.id AND line.reseller_i
 WHERE bill.reseller_id = %(reseller)s AND line.kind IN ('rental', 'credit') AND line.service_start < %(end)s
     AND line.service_end > %(first)s
 GROUP BY bill.currency
-"""  # noqa: S608  our own expressions
+"""  # noqa: S608  joined of constants of this module; values are parameters

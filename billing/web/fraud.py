@@ -286,7 +286,7 @@ class WatcherFields(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         people = may_be_told()
-        self.fields["people"].choices = [(str(pk), f"{name} ({email})") for pk, name, email in people]  # type: ignore[attr-defined]
+        self.fields["people"].choices = [(str(pk), f"{name} ({email})") for pk, name, email in people]  # type: ignore[attr-defined]  # a choice field
         self.fields["people"].initial = [str(pk) for pk in watching()]
 
 

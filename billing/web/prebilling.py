@@ -64,7 +64,7 @@ class AcceptFields(forms.Form):
     def __init__(self, *args: Any, rows: Iterable[int], opening: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["reason"].required = not opening
-        self.fields["findings"].choices = [(pk, str(pk)) for pk in rows]  # type: ignore[attr-defined]
+        self.fields["findings"].choices = [(pk, str(pk)) for pk in rows]  # type: ignore[attr-defined]  # a choice field
 
     def clean(self) -> dict[str, Any]:
         """Ask for a row."""
@@ -192,7 +192,7 @@ class PreBillingCheck(ReportPage):
     def show(self, found: QuerySet[Finding], form: AcceptFields, *, status: int = 200) -> HttpResponse:
         """Render the rows with the form."""
         total = found.count()
-        ticked = set(form.data.getlist("findings")) if form.is_bound else set()  # type: ignore[attr-defined]
+        ticked = set(form.data.getlist("findings")) if form.is_bound else set()  # type: ignore[attr-defined]  # a QueryDict
         rows = [self.shown(row, str(row.pk) in ticked) for row in with_acceptance(found)[:SHOWN]]
         context = {
             "form": form,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from reports.models import ReviewSettings, SignedWeek
 from resellerkpi.core.periods import add_months, local_day
@@ -65,9 +66,9 @@ def begins_of(month: date, week: int, days: Sequence[int]) -> date:
     return month if week == 1 else due_of(month, week - 1, days) + timedelta(days=1)
 
 
-def is_on_time(due: date, now: datetime, zone: object) -> bool:
+def is_on_time(due: date, now: datetime, zone: ZoneInfo) -> bool:
     """Say whether something done now is done by the end of the local due day."""
-    return local_day(now, zone) <= due  # type: ignore[arg-type]
+    return local_day(now, zone) <= due
 
 
 def weeks_of(months: Iterable[date], today: date, *, whole: bool = False) -> dict[date, list[Week]]:

@@ -79,7 +79,7 @@ class ActionForm(forms.Form):
         super().__init__(*args, **options)
         _who(self, "who", people)
         offered = dict.fromkeys(line.slug for line in step.kpis if line.slug in visible)
-        self.fields["kpi"].choices = [  # type: ignore[attr-defined]
+        self.fields["kpi"].choices = [  # type: ignore[attr-defined]  # a choice field
             ("", "No KPI"),
             *((slug, KPIS.get(slug).name) for slug in offered),
         ]

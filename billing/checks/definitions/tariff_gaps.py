@@ -19,7 +19,7 @@ FROM named span WHERE {GAP} AND EXISTS (
         AND held.start_date < least(span.begins, %(end)s)
         AND (held.end_date IS NULL OR held.end_date > greatest(span.reached, %(start)s)))
 ORDER BY span.name, span.code, span.begins
-"""  # noqa: S608  our own condition
+"""  # noqa: S608  joined with a constant; values are parameters
 )
 RATE_GAPS = RATED + RATE_SUMS + GAP + OF_TARIFF
 

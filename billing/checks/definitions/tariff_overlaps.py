@@ -13,7 +13,7 @@ ASSIGNED_TWICE = (
     + f"""
 SELECT span.customer_id, span.number_id, span.call_class, span.code, span.name, span.begins
 FROM named span WHERE {OVERLAP} ORDER BY span.name, span.code, span.begins
-"""  # noqa: S608  our own condition
+"""  # noqa: S608  joined with a constant; values are parameters
 )
 RATED_TWICE = RATED + RATE_SUMS + OVERLAP + OF_TARIFF
 
