@@ -160,7 +160,7 @@ class AlertPage(DetailPage):
             items.insert(3, ("Money so far", money(alert.retail, alert.currency or "GBP")))
         if self.scope.can(WHOLESALE) and alert.cost_currency:
             items.insert(4, ("Cost so far", money(alert.cost, alert.cost_currency)))
-        items += register_facts(finding_of(alert))
+        items += register_facts(finding_of(alert), linked=self.scope.can(Capability.VIEW_MARGIN))
         if alert.resolved_at:
             items += [
                 ("Resolved", moment(alert.resolved_at, self.reseller)),
@@ -185,14 +185,17 @@ def finding_of(alert: FraudAlert) -> Finding | None:
     return found
 
 
-def register_facts(finding: Finding | None) -> list[tuple[Any, ...]]:
-    """Return where a warning stands in the register of findings."""
+def register_facts(finding: Finding | None, *, linked: bool) -> list[tuple[Any, ...]]:
+    """Return where a warning stands in the register of findings, `linked` for who may open that."""
     if finding is None:
         return []
     state = str(finding.get_state_display())
     if finding.accepted_until and finding.state == Finding.State.ACCEPTED:
         state = f"{state} until {day(finding.accepted_until)}: {finding.accepted_reason}"
-    return [("In the register", state, address("finding", finding.pk)), ("With", str(finding.owner or ""))]
+    return [
+        ("In the register", state, reverse("finding", args=[finding.pk]) if linked else ""),
+        ("With", str(finding.owner or "")),
+    ]
 
 
 def raise_url(alert: FraudAlert) -> str:

@@ -82,7 +82,7 @@ STEPS: tuple[Step, ...] = (
             KpiLine("stale_tariffs_loss"),
             KpiLine("stale_features_loss"),
         ),
-        reports=(ReportLine("margin", "last"),),
+        reports=(ReportLine("leakage", "last"), ReportLine("margin", "last")),
         check="leakage",
         position=12,
     ),

@@ -8,6 +8,8 @@ from django.http import Http404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from billing.checks.registry import of_family
+from billing.models import Finding
 from kpis.kpi import KPIS
 from kpis.words import NOT_AVAILABLE, shown
 from reports.models import ReviewAction
@@ -138,6 +140,13 @@ class WeekPage(Page):
         self.look = look
         return {**shared, "look": look, "steps": self.steps(look), "has_begun": week.standing != "ahead"}
 
+    def register(self, check: str) -> str:
+        """Return where the findings of a step's check are worked through, "" for who may not."""
+        leaks = {Finding.Family.LEAKAGE.value, *(c.slug for c in of_family(Finding.Family.LEAKAGE))}
+        if check not in leaks or not self.scope.can(Capability.VIEW_MARGIN):
+            return ""
+        return reverse("leakage") + (f"?check={check}" if check != Finding.Family.LEAKAGE else "")
+
     def steps(self, look: WeekLook) -> list[dict[str, Any]]:
         """Return each step with its links, its form and its actions."""
         who = people(self.reseller.pk)
@@ -145,6 +154,7 @@ class WeekPage(Page):
             {
                 "look": step,
                 "links": [(link.name, address(link.slug, link.params, output="web")) for link in step.links],
+                "register": self.register(step.step.check),
                 "form": MarkForm(
                     people=who, initial=MarkForm.initial_of(step.mark), auto_id=f"id_{step.step.slug}_%s"
                 ),

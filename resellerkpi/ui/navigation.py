@@ -128,6 +128,7 @@ SECTIONS: tuple[Section, ...] = (
         "review",
         (
             Entry("Reviews", "review", _C.VIEW_REVIEW),
+            Entry("Leakage register", "leakage", _C.VIEW_MARGIN),
             Entry("Actions", "review-actions", _C.VIEW_REVIEW),
             Entry("Steps and days", "review-steps", _C.VIEW_REVIEW),
         ),

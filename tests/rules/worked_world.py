@@ -12,6 +12,7 @@ from django.utils import timezone
 from billing.bills import bill, credit
 from billing.charging.adjust import add_charge
 from billing.charging.three_way import match
+from billing.checks.acts import write_note
 from billing.importing.uploads import keep
 from billing.models import (
     BillingRun,
@@ -25,6 +26,7 @@ from billing.models import (
     Customer,
     Feature,
     FeatureType,
+    Finding,
     FraudAlert,
     Invoice,
     Number,
@@ -125,6 +127,7 @@ class Worked:
     campaign: str
     service: ServiceMatch
     warning: FraudAlert
+    finding: Finding
     limit: SpendLimit
 
 
@@ -246,8 +249,21 @@ def _work(house: House, mark: str, folder: Path) -> Worked:
             campaign=_campaign(house, mark),
             service=ServiceMatch.objects.filter(number=house.numbers[0]).earliest("pk"),
             warning=warning(house, mark),
+            finding=finding(house, mark, unknown),
             limit=SpendLimit.objects.get(),
         )
+
+
+def finding(house: House, mark: str, number: str) -> Finding:
+    """Return a leak of the register: the call of a number that nobody has."""
+    found: Finding = Finding.objects.create(
+        reseller=house.reseller, check_slug="unrated_calls", family="leakage", level="error", subject=mark,
+        label=f"{mark} leak", period=date(2026, 8, 1), why=f"{mark} calls for free.", money_per_month=Decimal("0.01"),
+        money_to_date=Decimal("0.01"), currency="GBP", page="billing-errors", about={"subject": number},
+        first_seen=NOW, last_seen=NOW,
+    )  # fmt: skip
+    write_note(found.pk, words=f"{mark} is looking into it.", now=NOW)
+    return found
 
 
 def warning(house: House, mark: str) -> FraudAlert:

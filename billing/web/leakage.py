@@ -1,0 +1,251 @@
+"""The leakage register: where money is lost, what is behind each finding, and what was done about it."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, Q, QuerySet, Sum
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from billing.checks.declare import Rows
+from billing.checks.register import ask_of
+from billing.checks.registry import CHECKS, of_family
+from billing.models import Finding, FindingEvent
+from billing.web import leakage_acts as acts
+from resellerkpi.core.access import Capability
+from resellerkpi.core.columns import DASH, Bucket, Choice, Code, Column, DateTime, Money, Text, figure
+from resellerkpi.core.models import Reseller
+from resellerkpi.core.scope import Scope
+from resellerkpi.ui.cards import card
+from resellerkpi.ui.filters import OneOf, ScopedFilterSet, SearchFilter, YesNoFilter
+from resellerkpi.ui.navigation import address
+from resellerkpi.ui.panels import Action, EmptyState, Facts, HtmlPanel, Panel, TablePanel
+from resellerkpi.ui.tables import mark
+from resellerkpi.ui.templatetags.ui import day, moment, money
+from resellerkpi.ui.views import DetailPage, ListPage
+
+MARGIN, WORK = Capability.VIEW_MARGIN, Capability.BILL
+State, LEAKAGE = Finding.State, Finding.Family.LEAKAGE
+NAMES = [(c.slug, c.name) for c in of_family(LEAKAGE)]
+MARKS = {State.OPEN: "error", State.ACCEPTED: "pending", State.FIXED: "done", State.RECOVERED: "done"}
+
+
+class StateFilter(OneOf):
+    """What still has to be dealt with, unless a state is asked for."""
+
+    def filter(self, qs: Any, value: Any) -> Any:
+        """Narrow to a state; to open and accepted findings when none is chosen."""
+        return qs.filter(state=value) if value else qs.filter(state__in=Finding.STANDING)
+
+
+class FindingFilters(ScopedFilterSet):
+    """Which findings to list."""
+
+    q = SearchFilter("label", "subject", "customer__code", "customer__name", label="What or whose")
+    check = OneOf("check_slug", NAMES, label="Kind of leak")
+    state = StateFilter("state", State.choices, label="State", empty_label="Open and accepted")
+    mine = YesNoFilter("is_mine", label="Given to me")
+
+
+class Register(ListPage):
+    """Every leak that was found, what it costs, and where it stands."""
+
+    capability = MARGIN
+    title = "Leakage register"
+    filterset = FindingFilters
+    row_url = "finding"
+    order = ("-money_per_month", "label")
+    empty = EmptyState(
+        "No leak is open. The checks run after each call file, each bill run and every night.",
+        "See what is checked",
+        "/leakage/checks/",
+    )
+    columns = (
+        Text(name="label", label="What"),
+        Choice(name="check_slug", label="Kind of leak", choices=NAMES),
+        Text(name="customer", source="customer__name"),
+        Bucket(name="period", label="Since", grain="month", help="The month in which it began."),
+        Money(name="money_per_month", label="A month", help="What it costs in a month, at least."),
+        Money(name="money_to_date", label="To date", help="What it has cost since it began, at least."),
+        Money(name="recovered", label="Got back"),
+        Code(name="currency"),
+        Choice(name="state", choices=State.choices),
+        Text(name="owner", label="With", source="owner__name"),
+        Text(name="why", label="Why", hidden=True),
+        DateTime(name="first_seen", label="First found", hidden=True),
+        DateTime(name="last_seen", label="Last found", hidden=True),
+    )
+
+    @property
+    def purpose(self) -> str:  # type: ignore[override]  # says what stands open now
+        """Say what is open in all."""
+        return f"Where money is lost, and what was done about it. {in_words(standing())}"
+
+    def queryset(self) -> QuerySet[Any]:
+        """Return the findings of leakage; the filter leaves closed ones out."""
+        mine = Q(owner=self.scope.user_id) if self.scope.user_id else Q(pk__in=[])
+        return Finding.objects.filter(family=LEAKAGE).annotate(
+            is_mine=ExpressionWrapper(mine, output_field=BooleanField())
+        )
+
+    def actions(self) -> Sequence[Action]:
+        """Lead to the checks and their limits."""
+        return (Action("What is checked", reverse("leakage-checks")),)
+
+
+def standing() -> list[dict[str, Any]]:
+    """Return how many leaks are open in each currency, with their money; accepted ones are not counted."""
+    rows = Finding.objects.filter(family=LEAKAGE, state=State.OPEN).order_by("currency")
+    sums = {"monthly": Sum("money_per_month"), "to_date": Sum("money_to_date")}
+    return list(rows.values("currency").annotate(findings=Count("pk"), **sums))
+
+
+def in_words(rows: Sequence[dict[str, Any]]) -> str:
+    """Return what is open as a sentence, money of different currencies beside each other."""
+    count = sum(row["findings"] for row in rows)
+    if not count:
+        return "Nothing is open."
+    parts = [
+        f"{money(row['monthly'] or 0, row['currency'])} a month, {money(row['to_date'] or 0, row['currency'])} to date"
+        for row in rows
+    ]
+    return f"{count:,} open: {'; '.join(parts)}."
+
+
+@card("leakage")
+def leakage_card(reseller: Reseller, scope: Scope, now: Any) -> Panel | None:
+    """Return the money that leaks, for who may see margins."""
+    if not scope.can(MARGIN):
+        return None
+    register = Action("Leakage register", reverse("leakage"))
+    items = [
+        item
+        for row in standing()
+        for item in (
+            ("Open", f"{row['findings']:,}"),
+            ("A month", money(row["monthly"] or 0, row["currency"])),
+            ("To date", money(row["to_date"] or 0, row["currency"])),
+        )
+    ]
+    return Facts("Money that leaks", items or [("Open", "Nothing")], actions=(register,))
+
+
+HISTORY: tuple[Column, ...] = (
+    DateTime(name="at", label="When"),
+    Choice(name="kind", label="What happened", choices=FindingEvent.Kind.choices),
+    Text(name="who", label="Who", source="by__name"),
+    Text(name="text", label="Words"),
+    Money(name="amount", label="Money", currency="currency"),
+)
+
+
+class FindingPage(DetailPage):
+    """One finding: why, the rows behind it, the page that repairs it, and its history."""
+
+    capability = MARGIN
+    model = Finding
+    related = ("customer", "owner", "accepted_by")
+
+    def get_context(self) -> dict[str, Any]:
+        """Say why it is a leak; lead back to the register."""
+        return {"back": ("Leakage register", reverse("leakage")), "purpose": self.object.why}
+
+    def actions(self) -> Sequence[Action]:
+        """Lead to the page that repairs it, and offer what can be done with it."""
+        finding: Finding = self.object
+        where = repair_url(finding)
+        found = [Action("Repair it", where, primary=True)] if where else []
+        if not self.scope.can(WORK):
+            return found
+        names = ["finding-recover", "finding-owner", "finding-note"]
+        if finding.state in Finding.STANDING:
+            names = ["finding-look", "finding-accept", *names]
+        return [*(Action(acts.LABELS[n], reverse(n, args=[finding.pk])) for n in names), *found]
+
+    def panels(self) -> list[Panel]:
+        """Return the facts, what is behind it, and the history."""
+        finding: Finding = self.object
+        events = finding.events.annotate(currency=F("finding__currency")).order_by("-at", "-pk")
+        history = TablePanel("History", HISTORY, events, limit=100)
+        return [self.facts(finding), *self.behind(finding), history]
+
+    def facts(self, finding: Finding) -> Facts:
+        """Return what it costs and where it stands."""
+        check = CHECKS.get(finding.check_slug) if finding.check_slug in CHECKS else None
+        customer = reverse("customer", args=[finding.customer_id]) if finding.customer_id else ""
+        state = mark(MARKS[State(finding.state)], str(finding.get_state_display()))
+        accepted = finding.state == State.ACCEPTED and finding.accepted_until
+        amounts = [
+            (label, money(value, finding.currency) if value is not None else None)
+            for label, value in (("A month", finding.money_per_month), ("To date", finding.money_to_date))
+        ]
+        return Facts(
+            "The finding",
+            [
+                ("State", state),
+                (
+                    "Accepted",
+                    f"Until {day(finding.accepted_until)}: {finding.accepted_reason}" if accepted else "",
+                ),
+                ("Accepted by", str(finding.accepted_by or "") if accepted else ""),
+                ("Kind of leak", check.name if check else finding.check_slug),
+                ("Customer", finding.customer, customer),
+                ("Since", f"{finding.period:%B %Y}"),
+                *amounts,
+                ("Got back", money(finding.recovered, finding.currency) if finding.recovered else ""),
+                ("With", str(finding.owner or "Nobody")),
+                ("First found", moment(finding.first_seen, self.reseller)),
+                ("Last found", moment(finding.last_seen, self.reseller)),
+                ("Closed", moment(finding.closed_at, self.reseller) if finding.closed_at else ""),
+            ],
+        )
+
+    def behind(self, finding: Finding) -> list[Panel]:
+        """Return the rows that an open finding comes from, if its check can show them."""
+        check = CHECKS.get(finding.check_slug) if finding.check_slug in CHECKS else None
+        if check is None or check.behind is None or finding.state not in Finding.STANDING:
+            return []
+        found = check.behind(ask_of(self.reseller, check, now=timezone.now()), finding)
+        return [
+            HtmlPanel("billing/_finding_rows.html", _cells(found, self.reseller), title="What is behind it")
+        ]
+
+
+def _cells(found: Rows, reseller: Reseller) -> dict[str, Any]:
+    """Return headings and cells as text, each with whether it is a figure."""
+    rows = [[_cell(value, reseller) for value in row] for row in found.rows]
+    figures = [any(row[n][1] for row in rows) for n in range(len(found.headings))]
+    return {"headings": list(zip(found.headings, figures, strict=True)), "rows": rows}
+
+
+def _cell(value: Any, reseller: Reseller) -> tuple[str, bool]:
+    if value is None or value == "":
+        return DASH, False
+    if isinstance(value, datetime):
+        return moment(value, reseller), False
+    if isinstance(value, date):
+        return day(value), False
+    if isinstance(value, Decimal):
+        return figure(value, max(2, -int(value.normalize().as_tuple().exponent))), True
+    return (figure(value, 0), True) if isinstance(value, int) else (str(value), False)
+
+
+def repair_url(finding: Finding) -> str:
+    """Return the address of the page that repairs a finding, "" for none."""
+    where = address(finding.page, *finding.page_args) if finding.page else ""
+    return f"{where}?{finding.page_query}" if where and finding.page_query else where
+
+
+urls: list[URLPattern] = [
+    path("leakage/", Register.as_view(), name="leakage"),
+    path("leakage/checks/", acts.Checks.as_view(), name="leakage-checks"),
+    path("leakage/checks/<slug:slug>/", acts.Limits.as_view(), name="leakage-limits"),
+    path("leakage/<int:pk>/", FindingPage.as_view(), name="finding"),
+    path("leakage/<int:pk>/accept/", acts.Accept.as_view(), name="finding-accept"),
+    path("leakage/<int:pk>/look/", acts.LookAgain.as_view(), name="finding-look"),
+    path("leakage/<int:pk>/note/", acts.Note.as_view(), name="finding-note"),
+    path("leakage/<int:pk>/owner/", acts.Owner.as_view(), name="finding-owner"),
+    path("leakage/<int:pk>/recover/", acts.Recover.as_view(), name="finding-recover"),
+]
