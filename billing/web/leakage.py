@@ -69,7 +69,7 @@ class Register(ListPage):
         Bucket(name="period", label="Since", grain="month", help="The month in which it began."),
         Money(name="money_per_month", label="A month", help="What it costs in a month, at least."),
         Money(name="money_to_date", label="To date", help="What it has cost since it began, at least."),
-        Money(name="recovered", label="Got back"),
+        Money(name="recovered", label="Got back", hidden=True),
         Code(name="currency"),
         Choice(name="state", choices=State.choices),
         Text(name="owner", label="With", source="owner__name"),

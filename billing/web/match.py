@@ -44,7 +44,7 @@ class MatchFilters(ScopedFilterSet):
         "customer__name", "customer__code", "number__number", "feature_type__name", "line__reference",
         "line__description", label="Customer, number or feature",
     )  # fmt: skip
-    period = PeriodFilter("month", label="Month")
+    period = PeriodFilter("month", label="Month", any_label="The last closed month")
     state = OneOf("state", State.choices, label="State")
     finding = OneOf("finding", Finding.choices, label="Finding")
     attention = OneOf("attention", Attention.choices, label="Attention")

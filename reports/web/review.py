@@ -107,7 +107,7 @@ class Month(Page):
             "today": self.today,
             "hour": HOUR,
             "minutes": sum(look.week.signed.minutes if look.week.signed else look.minutes for look in looks),
-            "actions": [told(a, looks[0]) for a in actions.values()],
+            "noted": [told(a, looks[0]) for a in actions.values()],
             "earlier": f"{add_months(month, -1):%Y-%m}",
             "later": f"{add_months(month, 1):%Y-%m}" if month < self.today.replace(day=1) else "",
         }

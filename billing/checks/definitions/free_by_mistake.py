@@ -22,7 +22,7 @@ def free_by_mistake(ask: Ask) -> Iterator[Found]:
     for row in uncharged(ask, FREE):
         yield Found(
             subject=in_currency(ask, row.subject, row.currency),
-            label=row.subject,
+            label=row.type,
             period=row.since.replace(day=1),
             why=f"{figure(row.quantity, 0)} × {row.type} has the price 0 of its own; the supplier charges for it.",
             money_per_month=row.monthly,

@@ -68,7 +68,7 @@ def _found(ask: Ask, row: object, why: str, *, page: str, args: tuple[int, ...])
     values = vars(row)
     return Found(
         subject=in_currency(ask, values["subject"], values["currency"]),
-        label=f"{values['subject']}: {values['type']}" if page == "number" else values["subject"],
+        label=f"{values['subject']}: {values['type']}" if page == "number" else values["type"],
         period=values["since"].replace(day=1),
         why=why,
         money_per_month=values["monthly"],
