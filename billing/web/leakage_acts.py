@@ -60,7 +60,7 @@ class ActPage(FormPage):
 
     def act(self, asked: dict[str, Any]) -> str:
         """Do it and return what was done in words."""
-        raise NotImplementedError
+        return "Done."
 
 
 class AcceptFields(forms.Form):

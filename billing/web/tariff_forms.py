@@ -18,7 +18,7 @@ from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Code, Column, Date, Text
 from resellerkpi.core.columns import day as day_words
 from resellerkpi.core.scope import current
-from resellerkpi.ui.forms import DayInput, Gated, house_field
+from resellerkpi.ui.forms import DayInput, Gated, LongSelect, house_field
 from resellerkpi.ui.panels import EmptyState, TablePanel
 
 MONEY, WHOLESALE = Capability.VIEW_MONEY, Capability.VIEW_WHOLESALE
@@ -68,8 +68,10 @@ class TariffFields(Gated, forms.ModelForm):
     )
     parent = TariffField(required=False, label="Looks further in", empty_label="None")
     default_number_type = forms.ChoiceField(choices=NUMBER_TYPES, required=False, label="For which numbers")
-    holidays = forms.ChoiceField(choices=regions, required=False, label="Bank holidays of")
-    time_zone = forms.ChoiceField(choices=zones, label="Time zone")
+    holidays = forms.ChoiceField(
+        choices=regions, required=False, label="Bank holidays of", widget=LongSelect()
+    )
+    time_zone = forms.ChoiceField(choices=zones, label="Time zone", widget=LongSelect())
 
     class Meta:
         model = Tariff

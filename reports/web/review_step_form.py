@@ -24,6 +24,7 @@ from reports.reviewing.steps import (
     Step,
 )
 from resellerkpi.core.access import Role
+from resellerkpi.ui.forms import LongSelect
 
 KPI_LINES, REPORT_LINES = 4, 2
 ROLES = [("", "Anybody"), (Role.OWNER.value, Role.OWNER.label), (Role.FINANCE.value, Role.FINANCE.label)]
@@ -154,7 +155,7 @@ class StepEditForm(forms.Form):
 
 
 def _choice(label: str, choices: Any) -> forms.ChoiceField:
-    return forms.ChoiceField(required=False, label=label, choices=list(choices))
+    return forms.ChoiceField(required=False, label=label, choices=list(choices), widget=LongSelect())
 
 
 def _query(text: str) -> str:

@@ -8,13 +8,17 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.forms.utils import flatatt
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from resellerkpi.core.access import Capability
 from resellerkpi.core.periods import BadPeriod, Period, add_months, month_of, parse_period
 from resellerkpi.core.scope import current
 
 BETWEEN = "between"
+SELECTED = mark_safe(" selected")
 PRESET_LABELS = {
     "this_month": "This month",
     "last_month": "Last month",
@@ -44,6 +48,21 @@ class DayInput(forms.DateInput):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(format="%Y-%m-%d", **options)
+
+
+class LongSelect(forms.Select):
+    """A list of a hundred choices and more, written in one go; Django's own takes two templates for each choice."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        """Write the list with what is chosen in it."""
+        chosen = set(self.format_value(value))
+        mine = self.build_attrs(self.attrs, {**(attrs or {}), "name": name})
+        options = format_html_join(
+            "\n",
+            '<option value="{}"{}>{}</option>',
+            ((code, SELECTED if str(code) in chosen else "", label) for code, label in self.choices),
+        )
+        return format_html("<select{}>{}</select>", flatatt(mine), options)
 
 
 class ScopedChoiceField(forms.ModelChoiceField):

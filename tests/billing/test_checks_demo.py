@@ -16,7 +16,7 @@ from resellerkpi.core.models import Reseller
 from resellerkpi.core.scope import Scope, enter
 from tests.billing.conftest import DEMO_DAY
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.slow
 NAMES = ("check", "subject", "period", "money_per_month", "money_to_date", "currency")
 
 

@@ -38,7 +38,6 @@ from tests.billing.conftest import DEMO_DAY, run_demo
 
 TODAY = DEMO_DAY
 PENNY = Decimal("0.01")
-pytestmark = pytest.mark.xdist_group("demo")
 
 
 def planned(seed: int) -> tuple[list[Any], list[Any]]:

@@ -33,7 +33,7 @@ from tests.billing.naive_bills import NaiveBiller, totals, vat_of
 from tests.billing.naive_book import NaiveBook, rows_of
 from tests.billing.naive_calls import Priced, rate_call
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.slow
 HOUSES = ("harbour", "moorland")
 LAST_BILLED, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
 CALLS = "SELECT * FROM billing_call WHERE reseller_id = %s ORDER BY started_at, dedupe_key"

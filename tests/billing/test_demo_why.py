@@ -49,7 +49,6 @@ def misread(calls: list[Call], reseller: Reseller) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("demo")
 @pytest.mark.parametrize("house", HOUSES)
 def test_the_sentences_of_every_kind_of_demo_call_amount_to_its_price(
     house: str, built: dict[str, Any]
@@ -63,7 +62,6 @@ def test_the_sentences_of_every_kind_of_demo_call_amount_to_its_price(
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("demo")
 def test_the_sentences_of_mended_demo_calls_amount_to_their_price(built: dict[str, Any]) -> None:
     house = House("harbour")
     with undone(house):

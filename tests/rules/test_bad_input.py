@@ -10,7 +10,7 @@ from django.test import Client
 from tests.rules.test_access import PAGES, address, client_of
 from tests.rules.worked_world import Worked, worked_world
 
-pytestmark = pytest.mark.usefixtures("committed_db")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("committed_db")]
 
 #: What addresses of lists, KPIs and reports take besides the fields that their pages show: all at once, or alone
 #: where a bad one ends the reading.

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import time_machine
+from django import forms
 from django.contrib.staticfiles import finders
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
+from django.test.html import parse_html
 from django.urls import reverse
 
 from billing.models import Customer, LedgerEntry
@@ -22,7 +24,7 @@ from resellerkpi.core.periods import Period
 from resellerkpi.core.scope import Scope, enter
 from resellerkpi.ui.charts import figure, sparkline
 from resellerkpi.ui.finders import PLOTLY, plotly_styles
-from resellerkpi.ui.forms import PeriodField, PeriodInput, ReferenceField
+from resellerkpi.ui.forms import LongSelect, PeriodField, PeriodInput, ReferenceField
 from resellerkpi.ui.navigation import menu
 from resellerkpi.ui.panels import Facts, HtmlPanel, TilesPanel, panel_rows
 from resellerkpi.ui.tables import make_table
@@ -100,6 +102,16 @@ def test_a_queryset_is_read_by_paths_sorted_with_a_tie_break_and_totalled() -> N
 def test_a_period_is_a_preset_a_month_or_two_days(given: str, period: Period | None) -> None:
     with time_machine.travel(datetime(2026, 11, 22, tzinfo=UTC)):
         assert PeriodField(required=False).clean(given) == period
+
+
+@pytest.mark.parametrize("value", [None, "", "b", 2, "gone"])
+def test_a_long_list_says_what_djangos_own_does(value: Any) -> None:
+    """Given the same choices, then both lists hold the same options and choose the same one."""
+    choices = [("", "None"), ("a", "<A> & “A”"), ("b", "B"), (2, "Two")]
+    attrs = {"id": "id_x", "aria-describedby": "id_x_helptext", "required": True}
+    written = [w(choices=choices).render("x", value, attrs) for w in (LongSelect, forms.Select)]
+    ours, theirs = (parse_html(html) for html in written)
+    assert str(ours) == str(theirs)
 
 
 def test_two_days_of_a_period_include_the_last_one() -> None:
