@@ -11,6 +11,7 @@ _CLASSES = {
     c.__name__: c
     for c in (
         kinds.Text,
+        kinds.Words,
         kinds.Code,
         kinds.Choice,
         kinds.Flag,

@@ -18,8 +18,8 @@ from resellerkpi.core.rls import grant_application_role
 ROOT = Path(__file__).resolve().parent.parent
 #: Modules that use the built demo: one process makes it and runs them all.
 DEMO = {
-    f"tests/billing/{name}.py"
-    for name in ("test_checks_demo", "test_demo", "test_demo_oracle", "test_demo_why")
+    f"tests/billing/test_{name}.py"
+    for name in ("checks_demo", "demo", "demo_dashboard", "demo_oracle", "demo_why")
 }
 
 

@@ -17,7 +17,7 @@ from billing.watch.act import may_be_told, resolve, set_watchers, watching
 from billing.watch.calls import calls_of
 from billing.web.editing import find
 from resellerkpi.core.access import Capability
-from resellerkpi.core.columns import Choice, Code, Column, DateTime, Int, Minutes, Money, Text
+from resellerkpi.core.columns import Choice, Code, Column, DateTime, Int, Minutes, Money, Text, Words
 from resellerkpi.ui.filters import OneOf, PeriodFilter, ScopedFilterSet, SearchFilter
 from resellerkpi.ui.forms import DayInput
 from resellerkpi.ui.navigation import address
@@ -62,7 +62,7 @@ class FraudWatch(ListPage):
     columns = (
         Text(name="label", label="Whose"),
         Choice(name="mark", label="Warning", choices=FraudAlert.Mark.choices),
-        Text(name="why", label="Why"),
+        Words(name="why", label="Why"),
         Int(name="calls"),
         Money(
             name="retail", label="Money so far", needs=MONEY, help="Retail price before VAT of these calls."

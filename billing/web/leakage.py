@@ -15,7 +15,7 @@ from billing.checks.registry import CHECKS, of_family
 from billing.models import Finding, FindingEvent
 from billing.web import leakage_acts as acts
 from resellerkpi.core.access import Capability
-from resellerkpi.core.columns import DASH, Bucket, Choice, Code, Column, DateTime, Money, Text, figure
+from resellerkpi.core.columns import DASH, Bucket, Choice, Code, Column, DateTime, Money, Text, Words, figure
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.scope import Scope
 from resellerkpi.ui.cards import card
@@ -29,7 +29,6 @@ from resellerkpi.ui.views import DetailPage, ListPage
 MARGIN, WORK = Capability.VIEW_MARGIN, Capability.BILL
 State, LEAKAGE = Finding.State, Finding.Family.LEAKAGE
 NAMES = [(c.slug, c.name) for c in of_family(LEAKAGE)]
-MARKS = {State.OPEN: "error", State.ACCEPTED: "pending", State.FIXED: "done", State.RECOVERED: "done"}
 
 
 class StateFilter(OneOf):
@@ -73,7 +72,7 @@ class Register(ListPage):
         Code(name="currency"),
         Choice(name="state", choices=State.choices),
         Text(name="owner", label="With", source="owner__name"),
-        Text(name="why", label="Why", hidden=True),
+        Words(name="why", label="Why", hidden=True),
         DateTime(name="first_seen", label="First found", hidden=True),
         DateTime(name="last_seen", label="Last found", hidden=True),
     )
@@ -175,7 +174,7 @@ class FindingPage(DetailPage):
         """Return what it costs and where it stands."""
         check = CHECKS.get(finding.check_slug) if finding.check_slug in CHECKS else None
         customer = reverse("customer", args=[finding.customer_id]) if finding.customer_id else ""
-        state = mark(MARKS[State(finding.state)], str(finding.get_state_display()))
+        state = mark(finding.state, str(finding.get_state_display()))
         accepted = finding.state == State.ACCEPTED and finding.accepted_until
         amounts = [
             (label, money(value, finding.currency) if value is not None else None)
@@ -214,13 +213,20 @@ class FindingPage(DetailPage):
 
 
 def _cells(found: Rows, reseller: Reseller) -> dict[str, Any]:
-    """Return headings and cells as text, each with whether it is a figure."""
-    rows = [[_cell(value, reseller) for value in row] for row in found.rows]
+    """Return headings and cells as text, each with whether it is a figure; a column's amounts have the same places."""
+    places = [_places(column) for column in zip(*found.rows, strict=True)]
+    rows = [[_cell(value, reseller, n) for value, n in zip(row, places, strict=True)] for row in found.rows]
     figures = [any(row[n][1] for row in rows) for n in range(len(found.headings))]
     return {"headings": list(zip(found.headings, figures, strict=True)), "rows": rows}
 
 
-def _cell(value: Any, reseller: Reseller) -> tuple[str, bool]:
+def _places(column: Sequence[Any]) -> int:
+    """Return how many decimals the amounts of a column need, two at least."""
+    needed = (-int(value.normalize().as_tuple().exponent) for value in column if isinstance(value, Decimal))
+    return max(2, *needed, 2)
+
+
+def _cell(value: Any, reseller: Reseller, places: int) -> tuple[str, bool]:
     if value is None or value == "":
         return DASH, False
     if isinstance(value, datetime):
@@ -228,7 +234,7 @@ def _cell(value: Any, reseller: Reseller) -> tuple[str, bool]:
     if isinstance(value, date):
         return day(value), False
     if isinstance(value, Decimal):
-        return figure(value, max(2, -int(value.normalize().as_tuple().exponent))), True
+        return figure(value, places), True
     return (figure(value, 0), True) if isinstance(value, int) else (str(value), False)
 
 

@@ -18,8 +18,9 @@ from billing.models import Finding
 from billing.web.editing import find
 from resellerkpi.core.access import Capability, Role, capabilities
 from resellerkpi.core.audit import record
-from resellerkpi.core.columns import Text, day
+from resellerkpi.core.columns import Text, Words, day
 from resellerkpi.core.models import Membership, User
+from resellerkpi.core.scope import current
 from resellerkpi.ui.forms import DayInput
 from resellerkpi.ui.panels import TablePanel
 from resellerkpi.ui.templatetags.ui import figure, money
@@ -120,9 +121,9 @@ class OwnerFields(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        people = Membership.objects.filter(role__in=WORKING, user__is_active=True).order_by(
-            "user__name", "user_id"
-        )
+        people = Membership.objects.filter(
+            reseller_id=current().reseller_id, role__in=WORKING, user__is_active=True
+        ).order_by("user__name", "user_id")
         named = people.values_list("user_id", "user__name", "user__email")
         found = [(str(pk), name or email) for pk, name, email in named]
         self.fields["owner"].choices = [("", "Nobody"), *found]  # type: ignore[attr-defined]  # a choice field
@@ -197,7 +198,7 @@ class Checks(Page):
     purpose = "After each call file, each bill run, each repair, and every night."
     columns = (
         Text(name="name", label="Kind of leak"),
-        Text(name="about", label="What it finds"),
+        Words(name="about", label="What it finds"),
         Text(name="limits", label="Speaks up from"),
     )
 

@@ -4,27 +4,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal as D
 from typing import Any
 
-from django.db.models import Case, CharField, Count, F, Q, QuerySet, Sum, Value, When
+from django.db.models import Count, F, Q, QuerySet, Sum
 
 from billing.checks.registry import of_family
 from billing.models import Finding
 from reports.currency import Billed
 from reports.fields import SeveralField
 from reports.filters import ReportFilters
+from reports.findings import check_name
 from reports.grouping import customer_dimensions, dimension, time_dimensions
 from reports.report import Preset, Report, TieOut
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Bar, Stack
-from resellerkpi.core.columns import BY_ROW, SUM, Choice, DateTime, Int, Money, Row, Text
+from resellerkpi.core.columns import BY_ROW, SUM, Choice, DateTime, Int, Money, Row, Text, Words
 
 FAMILY = Finding.Family.LEAKAGE
 AMOUNTS = ("money_per_month", "money_to_date", "recovered")
-
-
-def _check(_: Any = None) -> Case:
-    """Return the expression of the name of a finding's check."""
-    named = [When(check_slug=one.slug, then=Value(one.name)) for one in of_family(FAMILY)]
-    return Case(*named, default=F("check_slug"), output_field=CharField())
 
 
 class Leakage(Report):
@@ -40,7 +35,7 @@ class Leakage(Report):
     keys = ("check", "subject", "since")
     billed = Billed(currency="currency", date="period")
     dimensions = (
-        dimension("check", "Kind of leak", _check),
+        dimension("check", "Kind of leak", lambda _: check_name(FAMILY)),
         dimension("state", "State", "state", choices=Finding.State.choices),
         *time_dimensions("period", grains=("year", "quarter", "month")),
         *customer_dimensions(),
@@ -63,12 +58,13 @@ class Leakage(Report):
         Text(name="currency", label="Currency"),
         Choice(name="state", label="State", choices=Finding.State.choices),
         Text(name="owner_name", label="With", needs=Capability.VIEW_PEOPLE, help="Who deals with it."),
-        Text(name="why", label="Why"),
+        Words(name="why", label="Why"),
         DateTime(name="first_seen", label="First found"),
         DateTime(name="closed_at", label="Closed"),
         Text(name="subject", label="Subject", hidden=True),
     )
     charts = (
+        Preset("leaks", Bar(x="label", y=("money_per_month",), title="A month, by leak")),
         Preset("checks", Bar(x="by_check", y=("money_per_month",), title="A month, by kind of leak")),
         Preset("to_date", Bar(x="by_check", y=("money_to_date", "recovered"), title="To date and got back")),
         Preset(
@@ -95,16 +91,15 @@ class Leakage(Report):
         return _told(priced, f)
 
     def tie_outs(self, f: ReportFilters, totals: Sequence[Mapping[str, Any]]) -> list[TieOut]:
-        """Compare how many stood, and their money, with the register's own."""
+        """Compare the money to date with the register's own of all that stood."""
         if f.cleaned_data["kind"] or f.cleaned_data["state"] or f.to_currency:
             return []
-        sums = _standing(f).order_by().values("currency").annotate(n=Count("pk"), money=Sum("money_to_date"))
+        sums = _standing(f).order_by().values("currency").annotate(money=Sum("money_to_date"))
         books = {row["currency"]: row for row in sums}
         found = []
         for total in totals:
-            book = books.get(total["currency"], {"n": 0, "money": None})
+            book = books.get(total["currency"], {"money": None})
             found += [
-                TieOut("Findings, in the register", total["currency"], D(total["findings"]), D(book["n"])),
                 TieOut(
                     "To date, in the register",
                     total["currency"],
@@ -134,7 +129,7 @@ def _told(found: QuerySet[Any], f: ReportFilters) -> Iterator[Row]:
         *names,
         *f.rate_fields,
         **money,
-        check=_check(),
+        check=check_name(FAMILY),
         shown_in=f.money_currency,
         customer_name=F("customer__name"),
         owner_name=F("owner__name"),

@@ -5,7 +5,7 @@ from decimal import Decimal as D
 from typing import Any
 
 from django import forms
-from django.db.models import Case, CharField, Count, F, QuerySet, Sum, Value, When
+from django.db.models import Case, Count, F, QuerySet, Sum, Value, When
 from django.db.models.functions import Coalesce, NullIf
 
 from billing.billrun.prebilling import FAMILY, FOREVER, with_acceptance
@@ -14,22 +14,17 @@ from billing.models import BillingRun, Finding
 from reports.currency import Billed
 from reports.fields import SeveralField
 from reports.filters import ReportFilters
+from reports.findings import check_name
 from reports.grouping import dimension, time_dimensions
 from reports.report import Preset, Report, TieOut
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Bar, Stack
-from resellerkpi.core.columns import BY_ROW, SUM, Choice, Date, DateTime, Int, Money, Row, Text
+from resellerkpi.core.columns import BY_ROW, SUM, Choice, Date, DateTime, Int, Money, Row, Text, Words
 
 WHOLESALE = Capability.VIEW_WHOLESALE
 ACCEPTED = "Accepted"
 MONEY = ("money_per_month", "money_to_date")
 STANDING = [(state.value, state.label) for state in Finding.STANDING]
-
-
-def _check(_: Any = None) -> Case:
-    """Return the expression of the name of a finding's check."""
-    named = [When(check_slug=one.slug, then=Value(one.name)) for one in of_family(FAMILY)]
-    return Case(*named, default=F("check_slug"), output_field=CharField())
 
 
 def _runs() -> list[tuple[str, str]]:
@@ -55,7 +50,7 @@ class PreBilling(Report):
     billed = Billed(currency="in_currency", date="period")
     dimensions = (
         dimension("level", "Level", "level", choices=Finding.Level.choices),
-        dimension("check", "Check", _check),
+        dimension("check", "Check", lambda _: check_name(FAMILY)),
         dimension("state", "Stands", "state", choices=STANDING),
         *time_dimensions("period", grains=("year", "quarter", "month")),
     )
@@ -66,7 +61,7 @@ class PreBilling(Report):
         Text(name="check", label="Check"),
         Text(name="label", label="What", url=BY_ROW, help="The link leads to the page that repairs it."),
         Text(name="customer_name", label="Customer", url="customer"),
-        Text(name="why", label="Why", needs=WHOLESALE),
+        Words(name="why", label="Why", needs=WHOLESALE),
         Choice(name="state", label="Stands", choices=STANDING),
         Int(name="found", label="Found", total=SUM, help="How many rows the checks found."),
         Int(name="count", label="Items", total=SUM, help="Calls, features, days… that are behind the rows."),
@@ -124,11 +119,15 @@ class PreBilling(Report):
         books = {
             row["in_currency"]: row for row in sums.annotate(found=Count("pk"), money=Sum("money_per_month"))
         }
-        ties = []
+        ties = [
+            TieOut(
+                "Found, in the register", "",
+                D(sum(total["found"] for total in totals)), D(sum(book["found"] for book in books.values())),
+            )
+        ]  # fmt: skip
         for total in totals:
             book = books.get(total["currency"], {"found": 0, "money": None})
             ties += [
-                TieOut("Found, in the register", total["currency"], D(total["found"]), D(book["found"])),
                 TieOut(
                     "At stake a month, in the register", total["currency"],
                     D(total["money_per_month"] or 0), book["money"] or D(0),
@@ -160,7 +159,7 @@ def _told(found: QuerySet[Any], f: ReportFilters) -> Iterator[Row]:
              "accepted_until", "accepted_at", "customer_id")  # fmt: skip
     money = {f"shown_{name}": f.money(name) for name in MONEY}
     rows = found.order_by("-period", order, "check_slug", "label", "pk").values(
-        *names, *f.rate_fields, **money, check=_check(), shown_in=f.money_currency,
+        *names, *f.rate_fields, **money, check=check_name(FAMILY), shown_in=f.money_currency,
         customer_name=F("customer__name"), accepted_name=F("accepted_by__name"),
     )  # fmt: skip
     for row in rows.iterator():

@@ -91,6 +91,12 @@ class Text(Column):
     """Words."""
 
 
+class Words(Text):
+    """A sentence: a table gives it the room to be read."""
+
+    kind: ClassVar[str] = "words"
+
+
 class Code(Column):
     """Phone numbers, account codes, references: always text, leading zeros and + kept."""
 

@@ -76,6 +76,8 @@ def test_a_clerk_takes_a_leak_on_accepts_it_and_gets_the_money_back(world: World
         return ana.post(reverse(f"finding-{name}", args=[finding.pk]), form)
 
     assert reverse("customer", args=[world.alpha.customers[0].pk]) in text(ana, own)
+    assert world.bo.name not in text(ana, reverse("finding-owner", args=[finding.pk]))
+    assert act("owner", owner=str(world.bo.pk)).status_code == 422
     assert act("owner", owner=str(world.ana.pk))["Location"] == own
     assert "A1 Recording" in text(ana, f"{reverse('leakage')}?mine=yes")
     assert "A1 Recording" not in text(ana, f"{reverse('leakage')}?mine=no")
