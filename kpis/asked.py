@@ -42,7 +42,8 @@ class Asked:
     """Whose figures, for which closes, out of stored facts or computed; a dealer's or customer's own when named.
 
     `only` narrows to some customers of any kind. `customers` narrows to changed ones; of the names in `was` what was
-    set aside is read. A `grain` other than month is computed: each day closes its bucket so far.
+    set aside, from the month `was_from` on, is read. A `grain` other than month is computed: each day closes its bucket
+    so far.
     """
 
     reseller_id: int
@@ -53,6 +54,7 @@ class Asked:
     customers: tuple[int, ...] | None = None
     from_store: bool = False
     was: frozenset[str] = frozenset()
+    was_from: date | None = None
     grain: str = "month"
     only: tuple[int, ...] | None = None
 
@@ -95,6 +97,7 @@ class Asked:
             "customer": self.customer_id,
             "customers": list(self.customers or ()),
             "only": list(self.only or ()),
+            "was_from": self.was_from,
         }
 
     def tables(self, source: Source, splits: Sequence[str]) -> str:

@@ -163,7 +163,7 @@ def _held(name: str) -> str:
 def stored(tables: Iterable[str], *, narrow: bool = False, was: Collection[str] = ()) -> list[str]:
     """Return the common table expressions that read accounts and stored facts of the months asked for.
 
-    Of the names in `was`, what was set aside is read.
+    Of the names in `was`, what was set aside is read, and of the months before those set aside what is kept.
     """
     mine = ["AND", OF_CUSTOMERS] if narrow else []
     aside = "was_" if "account" in was else "kpis_"
@@ -171,11 +171,12 @@ def stored(tables: Iterable[str], *, narrow: bool = False, was: Collection[str] 
     account = ["account AS (SELECT customer_id AS id,", ACCOUNT_COLUMNS, "FROM", f"{aside}account"]
     parts = [" ".join([*account, "WHERE", of_reseller, *mine, ")"])]
     for table in tables:
-        name, months = (f"was_{table}", IN_MONTHS) if table in was else (f"kpis_{table}", OF_MONTHS)
         only = mine if table != "trafficfact" else []
-        parts.append(
-            " ".join([table, "AS (SELECT", COLUMNS[table], "FROM", name, "WHERE", months, *only, ")"])
-        )
+        kept = ["SELECT", COLUMNS[table], f"FROM kpis_{table} WHERE", OF_MONTHS, *only]
+        if table in was:
+            aside_rows = ["SELECT", COLUMNS[table], f"FROM was_{table} WHERE", IN_MONTHS, *only]
+            kept = [*aside_rows, "UNION ALL", *kept, "AND month < %(was_from)s"]
+        parts.append(" ".join([table, "AS (", *kept, ")"]))
     return parts
 
 

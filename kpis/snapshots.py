@@ -194,7 +194,7 @@ class _Work:
         who = self.plan.refiled
         self.facts += rebuild(self.reseller_id, days, self.options, customers=who, tables=calls)
         steps = moved(self.reseller_id, days, customers, aside)
-        rows = self._settle(asked, steps, replace(asked, was=frozenset(aside)))
+        rows = self._settle(asked, steps, replace(asked, was=frozenset(aside), was_from=min(months)))
         drop_aside(aside)
         self.months += len(months)
         return rows

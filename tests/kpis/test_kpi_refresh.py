@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing.models import BillingRun, Invoice, Observation, Payment
+from billing.models import Allocation, BillingRun, Invoice, Observation, Payment
 from kpis import closing
 from kpis.kpi import KPIS
 from kpis.models import Change, Close, Frozen, KpiSettings, Snapshot
@@ -140,6 +140,23 @@ def test_only_the_months_from_the_change_on_are_mended(house: Reseller) -> None:
     assert done.months == 2
     assert point(house, "cash_collected", date(2026, 4, 1)).value == 5
     assert refresh(house, now=worlds.NOW).months == 0
+
+
+def test_what_reads_the_month_before_is_mended_by_what_moved_alone(house: Reseller) -> None:
+    """Given 90 owed at the end of March, when 30 of it are paid in April, then April's mean debt is (90 + 60) / 2."""
+    refresh(house, now=worlds.NOW)
+    (invoice,) = Invoice.objects.all()
+    own = {"reseller": house, "amount": 30}
+    paid = Payment.objects.create(
+        **own, customer_id=invoice.customer_id, method="card", received_date=date(2026, 4, 3), currency="GBP"
+    )
+    Allocation.objects.create(**own, invoice=invoice, payment=paid, date=date(2026, 4, 3))
+    refresh(house, now=worlds.NOW)
+    april = Snapshot.objects.get(kpi="dso_average", dimension="", month=date(2026, 4, 1))
+    assert april.numerator == Decimal(75) * 30
+    kept = rows()
+    refresh(house, now=worlds.NOW, full=True)
+    assert rows() == kept
 
 
 def kept_ids() -> dict[str, set[int]]:
