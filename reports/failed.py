@@ -39,7 +39,7 @@ REPAIR = Text(
 
 def missing() -> Case:
     """Return the expression of what is missing for a call: a number, a customer's tariff, a destination, a type."""
-    place = Coalesce(NullIf("charge_code", Value("")), NullIf("destination", Value("")), Left("dialled", 7))
+    place = Coalesce(NullIf("destination", Value("")), NullIf("charge_code", Value("")), Left("dialled", 7))
     return Case(
         When(reason=Reason.UNKNOWN_CLI, then=F("billed_party")),
         When(reason=Reason.INACTIVE, then=Coalesce("number__number", "billed_party")),
@@ -77,7 +77,7 @@ FAILED = (
             Code(
                 name="by_item",
                 label="Item",
-                help="The number, the customer without a tariff, the charge code, destination or first digits without "
+                help="The number, the customer without a tariff, the destination, charge code or first digits without "
                 "a rate, or the type of record.",
             ),
         ),

@@ -28,7 +28,7 @@ _ITEMS = """
 SELECT call.reason,
     CASE call.reason WHEN 'unknown_cli' THEN call.billed_party WHEN 'inactive' THEN call.number_id::text
         WHEN 'no_tariff' THEN call.customer_id::text
-        WHEN 'no_rate' THEN coalesce(nullif(call.charge_code, ''), nullif(call.destination, ''),
+        WHEN 'no_rate' THEN coalesce(nullif(call.destination, ''), nullif(call.charge_code, ''),
                                      left(call.dialled, 7))
         ELSE call.service END AS item,
     call.cost_currency, count(*), sum(call.duration), sum(coalesce(call.cost, call.expected_cost, 0)),

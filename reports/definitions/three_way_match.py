@@ -22,7 +22,7 @@ from resellerkpi.core.periods import add_months
 
 State, Finding, Attention = ServiceMatch.State, ServiceMatch.Finding, ServiceMatch.Attention
 PROVIDED, BILLED, SUPPLIER, RISK = "Provided", "Billed to the customer", "Charged by the supplier", "At risk"
-MONEY = Capability.VIEW_MONEY
+MONEY, COST = Capability.VIEW_MONEY, Capability.VIEW_WHOLESALE
 #: Sums of a service in its own currency, and in its supplier's.
 OURS, THEIRS = ("expected_price", "billed", "waiting"), ("expected_cost", "supplied")
 COUNTS = ("services", "losing")
@@ -75,7 +75,7 @@ class ThreeWayMatch(Report):
     slug = "three-way-match"
     name = "Three-way match"
     family = "Margin and suppliers"
-    needs = Capability.VIEW_WHOLESALE
+    needs = COST
     keys = ("key", "month", "currency")
     dimensions = (
         *time_dimensions("month", grains=("year", "quarter", "month")),
@@ -112,7 +112,12 @@ class ThreeWayMatch(Report):
             help="The price by days; the list's where it is marked as not charged or has a price of 0 of its own.",
         ),
         Money(
-            name="expected_cost", label="Expected cost", total=SUM, group=PROVIDED, help="The cost by days."
+            name="expected_cost",
+            label="Expected cost",
+            total=SUM,
+            group=PROVIDED,
+            needs=COST,
+            help="The cost by days.",
         ),
         Money(
             name="billed",
@@ -136,12 +141,22 @@ class ThreeWayMatch(Report):
             label="Charged",
             total=SUM,
             group=SUPPLIER,
+            needs=COST,
             help="Rentals and credits on suppliers' bills for the month's days, before VAT.",
         ),
         Decimal(name="supplied_quantity", label="Quantity charged", group=SUPPLIER, hidden=True),
-        Money(name="at_risk", label="A month", total=SUM, group=RISK, help="What it costs in the month."),
+        Money(
+            name="at_risk",
+            label="A month",
+            total=SUM,
+            group=RISK,
+            needs=COST,
+            help="What it costs in the month.",
+        ),
         Int(name="months", label="Months", group=RISK, help="Months on end in this state, up to this one."),
-        Money(name="to_date", label="To date", group=RISK, help="What was at risk in those months."),
+        Money(
+            name="to_date", label="To date", group=RISK, needs=COST, help="What was at risk in those months."
+        ),
     )
     charts = (
         Preset("findings", Bar(x="finding", y=("at_risk",), title="At risk by finding")),

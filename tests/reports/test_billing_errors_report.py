@@ -77,6 +77,7 @@ def _call(
         currency="",
         billed_party=item if reason == "unknown_cli" else "0120",
         destination=item if reason == "no_rate" else "",
+        charge_code="MRS" if reason == "no_rate" else "",
         number_id=world.alpha.numbers[1].pk if reason == "inactive" else None,
         cost=cost and D(cost),
         expected_cost=expected and D(expected),
