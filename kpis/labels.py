@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from billing.checks.registry import CHECKS
 from billing.models import Customer, CustomerEvent, Dealer, FeatureType, NotProduced, Number
 from billing.models.invoicing import ChargeKind
 from kpis.words import BUCKETS
@@ -18,6 +19,7 @@ FIXED: dict[str, dict[str, str]] = {
     "product": dict(FeatureType.Kind.choices),
     "within": BUCKETS,
     "why": dict(NotProduced.Reason.choices),
+    "open_for": {"0-30": "0–30 days", "31-60": "31–60 days", "61-90": "61–90 days", "91+": "91 days or more"},
     "cause": {"unrated": "Calls without a price", "under_price": "Calls sold under their cost"},
 }
 NONE = {
@@ -37,6 +39,8 @@ def labels(dimension: str, keys: Iterable[str]) -> dict[str, str]:
     names = FIXED.get(dimension, {})
     if dimension == "dealer":
         names = dict(Dealer.objects.filter(code__in=wanted).values_list("code", "name"))
+    elif dimension == "leak":
+        names = {c.slug: c.name for c in CHECKS}
     elif dimension in ("feature", "package", "sold"):
         names = names | dict(FeatureType.objects.filter(code__in=wanted).values_list("code", "name"))
     return {key: names.get(key) or key or NONE.get(dimension, "None") for key in wanted}

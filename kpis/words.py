@@ -81,6 +81,8 @@ DIMENSIONS = {
     "within": "Ends in",
     "cause": "Cause",
     "why": "Reason",
+    "leak": "Kind of leak",
+    "open_for": "Days open",
 }
 #: Dimensions whose rows are no parts of the total, and why.
 OVERLAPS = {

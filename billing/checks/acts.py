@@ -4,7 +4,8 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from billing.models import Finding, FindingEvent
+from billing.checks.ledger import entered
+from billing.models import CreditNote, Finding, FindingEvent, Invoice
 from resellerkpi.core.audit import record
 from resellerkpi.core.columns import day
 from resellerkpi.core.models import User
@@ -33,32 +34,44 @@ def accept(finding_id: int, *, until: date, reason: str, now: datetime, today: d
         raise ActRefused("Accept it until a day that is still to come.")
     if not reason.strip():
         raise ActRefused("Say why it may stand until then.")
-    finding.state, finding.accepted_until, finding.accepted_reason = (
-        State.ACCEPTED,
-        until,
-        reason.strip()[:300],
-    )
+    was, finding.state = finding.state, State.ACCEPTED
+    finding.accepted_until, finding.accepted_reason = until, reason.strip()[:300]
     finding.accepted_by_id = current().user_id
-    finding.save(update_fields=["state", "accepted_until", "accepted_reason", "accepted_by"])
-    _note(finding, Kind.ACCEPTED, now, f"Until {day(until)}: {finding.accepted_reason}")
+    _note(finding, Kind.ACCEPTED, now, f"Until {day(until)}: {finding.accepted_reason}", was=was)
+    finding.save(update_fields=["state", "accepted_until", "accepted_reason", "accepted_by", "open_money"])
     record("finding.accepted", finding, until=until, reason=finding.accepted_reason)
     return finding
 
 
-def recover(finding_id: int, *, amount: Decimal, words: str, now: datetime) -> Finding:
-    """Note money got back and close the finding; it opens again only when the leak goes on growing."""
+def recover(
+    finding_id: int,
+    *,
+    amount: Decimal,
+    words: str,
+    now: datetime,
+    invoice: Invoice | None = None,
+    credit_note: CreditNote | None = None,
+) -> Finding:
+    """Note money got back and close the finding; it opens again only when the leak goes on growing.
+
+    `invoice` or `credit_note` is the document of the finding's customer on which it came, if it came on one.
+    """
     if not 0 < amount < LARGEST:
         raise ActRefused("Say how much came back, more than 0.")
     finding = held(finding_id)
+    document = invoice or credit_note
+    if document is not None and document.customer_id != finding.customer_id:
+        raise ActRefused("Choose an invoice or a credit note of the leak’s own customer.")
     got = amount.quantize(PENNY, ROUND_HALF_UP)
     finding.recovered += got
     finding.recovered_at_money = finding.money_to_date
     if finding.state in Finding.STANDING:
         finding.closed_at = now
-    finding.state = State.RECOVERED
-    finding.save(update_fields=["recovered", "recovered_at_money", "closed_at", "state"])
-    _note(finding, Kind.RECOVERED, now, words, amount=got)
-    record("finding.recovered", finding, amount=got, words=words)
+    was, finding.state = finding.state, State.RECOVERED
+    more = {"amount": got, "invoice": invoice, "credit_note": credit_note}
+    _note(finding, Kind.RECOVERED, now, words, was=was, **more)
+    finding.save(update_fields=["recovered", "recovered_at_money", "closed_at", "state", "open_money"])
+    record("finding.recovered", finding, amount=got, words=words, on=document and document.number)
     return finding
 
 
@@ -84,8 +97,11 @@ def write_note(finding_id: int, *, words: str, now: datetime) -> Finding:
     return finding
 
 
-def _note(finding: Finding, kind: str, now: datetime, text: str, **more: Any) -> None:
-    FindingEvent.objects.create(
+def _note(
+    finding: Finding, kind: str, now: datetime, text: str, *, was: str | None = None, **more: Any
+) -> None:
+    """Write an event; `was` is the state before an act that changed it."""
+    event = FindingEvent(
         reseller_id=finding.reseller_id,
         finding=finding,
         at=now,
@@ -94,3 +110,6 @@ def _note(finding: Finding, kind: str, now: datetime, text: str, **more: Any) ->
         text=text[:1000],
         **more,
     )
+    if was is not None:
+        entered(event, was=was)
+    event.save()

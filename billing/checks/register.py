@@ -15,6 +15,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from django.db.models import Q
 
 from billing.checks.declare import Ask, Check, Found
+from billing.checks.ledger import entered, has_moved
 from billing.checks.registry import CHECKS
 from billing.checks.thresholds import thresholds
 from billing.models import Finding, FindingEvent
@@ -30,7 +31,8 @@ Key = tuple[str, str]
 #: What a run brings up to date of a finding that is there already.
 TOUCHED = (
     "family", "level", "label", "customer", "period", "why", "money_per_month", "money_to_date", "currency",
-    "count", "about", "page", "page_args", "page_query", "last_seen", "state", "closed_at",
+    "count", "about", "page", "page_args", "page_query", "last_seen", "state", "closed_at", "recovered_at_money",
+    "open_money", "open_since",
 )  # fmt: skip
 
 
@@ -89,7 +91,7 @@ def _merge(
         if key in seen:
             raise ValueError(f"The check “{check.slug}” found “{value.subject}” twice.")
         seen.add(key)
-        kind = _next(row, value, today)
+        kind, was = _next(row, value, today), row.state if row else ""
         if row is None:
             row = Finding(reseller=reseller, check_slug=check.slug, subject=value.subject, first_seen=now)
             new.append(row)
@@ -98,11 +100,13 @@ def _merge(
         _fill(row, check, value, now, period)
         if kind:
             row.state, row.closed_at = State.OPEN, None
-            events.append(_event(row, kind, now))
+        if kind or has_moved(row):
+            found_on = today if kind in (Kind.OPENED, Kind.REOPENED) else None
+            events.append(entered(_event(row, kind or Kind.CHANGED, now), was=was, found_on=found_on))
     gone = [row for row in existing.values() if row.state in Finding.STANDING]
     for row in gone:
-        row.state, row.closed_at = State.FIXED, now
-        events.append(_event(row, Kind.FIXED, now))
+        was, row.state, row.closed_at = row.state, State.FIXED, now
+        events.append(entered(_event(row, Kind.FIXED, now), was=was))
     Finding.objects.bulk_create(new, batch_size=BATCH)
     _update([*touched, *gone])
     FindingEvent.objects.bulk_create(events, batch_size=BATCH)

@@ -1,10 +1,12 @@
 """What the checks found: findings with their money, state and history; and each reseller's own thresholds."""
 
+from datetime import date
 from decimal import Decimal
 
 from django.db import models
 from django.db.models import Q
 
+from billing.models.invoicing import CreditNote, Invoice
 from billing.models.parties import Customer
 from resellerkpi.core.fields import Link
 from resellerkpi.core.models import TenantModel, User
@@ -17,8 +19,12 @@ class Finding(TenantModel):
     began; of the bills looked at for a check before billing) it is unique. Money per month and to date are as last
     found, None where no money is at stake. `page`, `page_args` and `page_query` name the page that repairs it.
     Closed by itself when its check passes (fixed) or by who got the money back (recovered); it opens again when it
-    comes back.
+    comes back. Of a leak, `open_money` is what stands open of it since `open_since`, as its last event left it: what it
+    has cost to date without what had come back, 0 unless it is open.
     """
+
+    #: The day of an acceptance that has no end of its own.
+    FOREVER = date.max
 
     class Family(models.TextChoices):
         """When a finding is looked for."""
@@ -70,6 +76,8 @@ class Finding(TenantModel):
     recovered = models.DecimalField(max_digits=18, decimal_places=2, default=Decimal(0))
     recovered_at_money = models.DecimalField(max_digits=18, decimal_places=2, null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
+    open_money = models.DecimalField(max_digits=18, decimal_places=2, default=Decimal(0))
+    open_since = models.DateField(null=True, blank=True)
 
     dealer_path = None
 
@@ -87,6 +95,7 @@ class Finding(TenantModel):
                 name="finding_accepted",
                 condition=~Q(state="accepted") | Q(accepted_until__isnull=False),
             ),
+            models.CheckConstraint(name="finding_open_money", condition=Q(state="open") | Q(open_money=0)),
         ]
         indexes = [
             models.Index(fields=["reseller", "family", "state"], name="finding_family_state"),
@@ -100,7 +109,10 @@ class Finding(TenantModel):
 class FindingEvent(TenantModel):
     """Something that happened to a finding: found, closed, found again, or what a person did or wrote about it.
 
-    `amount` is the money to date when it was found or closed, and the money got back where that was marked.
+    `amount` is the money to date when it was found or closed, and the money got back where that was marked; `invoice`
+    or `credit_note` is the customer's on which it came. Events are the register's ledger too: up to any instant,
+    Σ `money_moved` is the money that stood open, Σ `count_moved` how many leaks; `since` is the reseller's day on
+    which the finding was found, this time.
     """
 
     class Kind(models.TextChoices):
@@ -108,6 +120,7 @@ class FindingEvent(TenantModel):
 
         OPENED = "opened", "Found"
         REOPENED = "reopened", "Found again"
+        CHANGED = "changed", "Money changed"
         LAPSED = "lapsed", "Acceptance ended"
         FIXED = "fixed", "No longer found"
         ACCEPTED = "accepted", "Accepted"
@@ -121,6 +134,14 @@ class FindingEvent(TenantModel):
     by = Link(User, null=True, on_delete=models.SET_NULL, related_name="+")
     text = models.CharField(max_length=1000, blank=True)
     amount = models.DecimalField(max_digits=18, decimal_places=2, null=True, blank=True)
+    # Without a constraint: only what is issued is named, and deleting drafts must not look every event through.
+    invoice = Link(Invoice, null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=False)
+    credit_note = Link(
+        CreditNote, null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=False
+    )
+    money_moved = models.DecimalField(max_digits=18, decimal_places=2, default=Decimal(0))
+    count_moved = models.SmallIntegerField(default=0)
+    since = models.DateField(null=True)
 
     dealer_path = None
 

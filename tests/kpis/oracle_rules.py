@@ -8,7 +8,14 @@ from math import ceil
 from typing import Any
 
 from tests.kpis import oracle as o
-from tests.kpis import oracle_forecast, oracle_margin, oracle_observed, oracle_stale, oracle_units
+from tests.kpis import (
+    oracle_forecast,
+    oracle_leaks,
+    oracle_margin,
+    oracle_observed,
+    oracle_stale,
+    oracle_units,
+)
 from tests.kpis import oracle_more as m
 from tests.kpis.oracle_more import D, Out, Row, back, counted, one, per_bill
 from tests.kpis.worlds import CATALOGUE, MONTHS, cost_at, credit_of
@@ -442,6 +449,8 @@ def expected(slug: str, book: Row, dimension: str) -> Cells:
     """A KPI's parts by key, month and currency, without zero rows: every rule there is."""
     if slug in SPREAD:
         return _spread(slug, book, dimension)
+    if slug in oracle_leaks.SLUGS:
+        return oracle_leaks.expected(slug, book, dimension)
     if slug in oracle_observed.SLUGS:
         return oracle_observed.expected(slug, book, dimension)
     if slug in oracle_margin.BOOKS | oracle_margin.SPREAD:

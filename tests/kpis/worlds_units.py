@@ -1,5 +1,6 @@
 """Random suppliers, usage files, calls nobody can price, tariffs and bill runs for the small books."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -7,6 +8,9 @@ from typing import Any
 from django.db import connection
 from hypothesis import strategies as st
 
+from billing.checks.acts import accept, recover
+from billing.checks.declare import Ask, Check, Found
+from billing.checks.register import run
 from billing.models import (
     BillingRun,
     Carrier,
@@ -56,6 +60,14 @@ found = st.tuples(
     st.sampled_from(["error", "warning", "information"]), st.sampled_from(["open", "accepted", "fixed"]),
     SHORT, st.sampled_from([None, "1.25", "0"]), st.sampled_from([None, "4.50"]), st.sampled_from(["", "GBP", "EUR"]),
 )  # fmt: skip
+#: What may happen to a leak on a day: it is found with so much money to date, or gone; got back; accepted for so long.
+step = st.tuples(SHORT, st.sampled_from(["found", "found", "gone", "recover", "accept"]), st.integers(1, 60))
+#: (customer or nobody's, currency, steps in order of time)
+leaks = st.tuples(
+    st.integers(0, 6),
+    st.sampled_from(["GBP", "EUR"]),
+    st.lists(step, max_size=6, unique_by=lambda s: s[0]).map(sorted),
+)
 #: (day a rate begins, price of a minute), of one destination
 rates = st.lists(
     st.tuples(st.dates(date(2025, 12, 1), date(2026, 5, 25)), st.sampled_from(["0.01", "0.02", "0.035"])),
@@ -72,6 +84,7 @@ units = st.fixed_dictionaries(
         "sold": rates,
         "runs": st.lists(runs, max_size=2, unique_by=lambda r: r[0]),
         "found": st.lists(found, max_size=4),
+        "leaks": st.lists(leaks, max_size=3),
     }
 )
 
@@ -110,6 +123,8 @@ def load(book: dict[str, Any], reseller: Reseller, customers: list[Customer]) ->
             days={str(d): 1 for d in heard}, loaded_at=noon(day),
             last_call_at=None if wait is None else noon(day - timedelta(days=wait)),
         )  # fmt: skip
+    for index, (place, currency, steps) in enumerate(book.get("leaks", [])):
+        leak(reseller, f"leak_{index}", customers[place] if place < len(customers) else None, currency, steps)
     _bills(book, reseller, customers, both)
     _rates(
         book.get("bought", []),
@@ -124,6 +139,29 @@ def load(book: dict[str, Any], reseller: Reseller, customers: list[Customer]) ->
                 reseller=reseller, customer=customers[place], tariff=tariff, call_class=str(index),
                 start_date=day, end_date=length and day + timedelta(days=length),
             )  # fmt: skip
+
+
+def leak(reseller: Reseller, slug: str, customer: Customer | None, currency: str, steps: list[Any]) -> None:
+    """Let a leak of a check of its own live through its steps in the register, as the checks and people would."""
+    for day, what, money in steps:
+        here = Found("x", "x", day.replace(day=1), "x", None, Decimal(money), currency)
+        here = replace(here, customer_id=customer and customer.pk)
+        row = Finding.objects.filter(reseller=reseller, check_slug=slug).first()
+        if what in ("found", "gone"):
+            run(reseller, [a_check(slug, here if what == "found" else None)], now=noon(day))
+        elif row and what == "recover":
+            recover(row.pk, amount=Decimal(money), words="x", now=noon(day))
+        elif row and row.state in Finding.STANDING:
+            accept(row.pk, until=day + timedelta(days=money), reason="x", now=noon(day), today=day)
+
+
+def a_check(slug: str, found: Found | None) -> Check:
+    """Return a check of leakage that finds one thing or nothing."""
+
+    def find(ask: Ask) -> list[Found]:
+        return [found] if found else []
+
+    return Check(slug=slug, name=slug, family="leakage", level="error", page="", find=find, about=slug)
 
 
 def _rates(found: list[Any], tariff: Tariff) -> None:

@@ -1,0 +1,44 @@
+"""The ledger of the leakage register: each event says by how much the open money and the number of open leaks moved.
+
+Open money is what a leak has cost to date without what had come back when it was closed the last time; a leak that is
+accepted or closed has none. So up to any instant the events add up to what stood open then, and within a month
+open at its start + found − got back − closed otherwise = open at its end.
+"""
+
+from datetime import date
+from decimal import Decimal
+
+from billing.models import Finding, FindingEvent
+
+ZERO = Decimal(0)
+State, Kind = Finding.State, FindingEvent.Kind
+
+
+def at_stake(row: Finding) -> Decimal:
+    """Return what a leak has cost to date, in its currency, without what had come back; never less than 0."""
+    return max(ZERO, (row.money_to_date or ZERO) - (row.recovered_at_money or ZERO))
+
+
+def has_moved(row: Finding) -> bool:
+    """Say whether an open leak's money is other than its last event left it."""
+    return (
+        row.family == Finding.Family.LEAKAGE and row.state == State.OPEN and at_stake(row) != row.open_money
+    )
+
+
+def entered(event: FindingEvent, *, was: str, found_on: date | None = None) -> FindingEvent:
+    """Return an event that says what it moved, once its finding is in its new state; only leaks are kept so.
+
+    `was` is the state before, "" of a new finding; `found_on` the reseller's day where this event finds the leak.
+    """
+    row = event.finding
+    if row.family != Finding.Family.LEAKAGE:
+        return event
+    if event.kind == Kind.FIXED:
+        row.recovered_at_money = None
+    row.open_since = found_on or row.open_since
+    before, row.open_money = row.open_money, at_stake(row) if row.state == State.OPEN else ZERO
+    event.money_moved = row.open_money - before
+    event.count_moved = int(row.state == State.OPEN) - int(was == State.OPEN)
+    event.since = row.open_since
+    return event
