@@ -30,7 +30,7 @@ READ = (
 )  # fmt: skip
 
 #: The day up to which something is accepted for one run only.
-FOREVER = date.max
+FOREVER = Finding.FOREVER
 
 
 class AcceptRefused(ValueError):
@@ -100,6 +100,8 @@ def accept(
         raise AcceptRefused("Say why they may pass.", field="reason")
     if until is not None and until <= today:
         raise AcceptRefused("The day has to lie after today.", field="until")
+    if until is not None and until > today + Finding.LONGEST:
+        raise AcceptRefused("Accept them for ten years at most.", field="until")
     hold_findings(run.reseller_id)
     rows = list(found.filter(state=State.OPEN).order_by("pk").select_for_update())
     fields = {"accepted_until": until or FOREVER, "accepted_reason": words[:300]}

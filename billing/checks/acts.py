@@ -32,6 +32,8 @@ def accept(finding_id: int, *, until: date, reason: str, now: datetime, today: d
         raise ActRefused("This finding is closed: there is nothing left to accept.")
     if until <= today:
         raise ActRefused("Accept it until a day that is still to come.")
+    if until > today + Finding.LONGEST:
+        raise ActRefused("Accept it for ten years at most.")
     if not reason.strip():
         raise ActRefused("Say why it may stand until then.")
     was, finding.state = finding.state, State.ACCEPTED

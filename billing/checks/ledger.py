@@ -5,8 +5,10 @@ accepted or closed has none. So up to any instant the events add up to what stoo
 open at its start + found − got back − closed otherwise = open at its end.
 """
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
+
+from django.db.models import Q, Sum
 
 from billing.models import Finding, FindingEvent
 
@@ -42,3 +44,16 @@ def entered(event: FindingEvent, *, was: str, found_on: date | None = None) -> F
     event.count_moved = int(row.state == State.OPEN) - int(was == State.OPEN)
     event.since = row.open_since
     return event
+
+
+def movements(since: datetime, until: datetime) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return by currency what was found and what came back between two instants; as the KPIs of the register."""
+    found = Q(kind__in=[Kind.OPENED, Kind.REOPENED, Kind.CHANGED], money_moved__gt=0)
+    rows = (
+        FindingEvent.objects.filter(finding__family=Finding.Family.LEAKAGE, at__gte=since, at__lt=until)
+        .exclude(finding__currency="")
+        .order_by("finding__currency")
+        .values_list("finding__currency")
+        .annotate(found=Sum("money_moved", filter=found), back=Sum("amount", filter=Q(kind=Kind.RECOVERED)))
+    )
+    return {currency: (money or ZERO, back or ZERO) for currency, money, back in rows if money or back}

@@ -1,6 +1,6 @@
 """What the checks found: findings with their money, state and history; and each reseller's own thresholds."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from django.db import models
@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from billing.models.invoicing import CreditNote, Invoice
 from billing.models.parties import Customer
+from resellerkpi.core.columns import day
 from resellerkpi.core.fields import Link
 from resellerkpi.core.models import TenantModel, User
 
@@ -25,6 +26,8 @@ class Finding(TenantModel):
 
     #: The day of an acceptance that has no end of its own.
     FOREVER = date.max
+    #: A person accepts for no longer than that: ten years.
+    LONGEST = timedelta(days=3653)
 
     class Family(models.TextChoices):
         """When a finding is looked for."""
@@ -104,6 +107,13 @@ class Finding(TenantModel):
 
     def __str__(self) -> str:
         return self.label
+
+    @property
+    def accepted_for(self) -> str:
+        """How long it is accepted, in words."""
+        if self.accepted_until in (None, self.FOREVER):
+            return "For this run only" if self.family == self.Family.PRE_BILLING else "Without an end"
+        return f"Until {day(self.accepted_until)}"
 
 
 class FindingEvent(TenantModel):

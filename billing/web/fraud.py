@@ -190,8 +190,9 @@ def register_facts(finding: Finding | None, *, linked: bool) -> list[tuple[Any, 
     if finding is None:
         return []
     state = str(finding.get_state_display())
-    if finding.accepted_until and finding.state == Finding.State.ACCEPTED:
-        state = f"{state} until {day(finding.accepted_until)}: {finding.accepted_reason}"
+    if finding.state == Finding.State.ACCEPTED:
+        how_long = finding.accepted_for
+        state = f"{state} {how_long[0].lower()}{how_long[1:]}: {finding.accepted_reason}"
     return [
         ("In the register", state, reverse("finding", args=[finding.pk]) if linked else ""),
         ("With", str(finding.owner or "")),

@@ -5,18 +5,33 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import BooleanField, Count, ExpressionWrapper, F, Q, QuerySet, Sum
+from django.db.models import BooleanField, Count, DecimalField, ExpressionWrapper, F, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce, Greatest
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from billing.checks.declare import Rows
+from billing.checks.ledger import movements
 from billing.checks.register import ask_of
 from billing.checks.registry import CHECKS, of_family
 from billing.models import Finding, FindingEvent
 from billing.web import leakage_acts as acts
 from resellerkpi.core.access import Capability
-from resellerkpi.core.columns import DASH, Bucket, Choice, Code, Column, DateTime, Money, Text, Words, figure
+from resellerkpi.core.columns import (
+    BY_ROW,
+    DASH,
+    Bucket,
+    Choice,
+    Code,
+    Column,
+    DateTime,
+    Money,
+    Text,
+    Words,
+    figure,
+)
 from resellerkpi.core.models import Reseller
+from resellerkpi.core.periods import local_day, month_of
 from resellerkpi.core.scope import Scope
 from resellerkpi.ui.cards import card
 from resellerkpi.ui.filters import OneOf, ScopedFilterSet, SearchFilter, YesNoFilter
@@ -79,8 +94,11 @@ class Register(ListPage):
 
     @property
     def purpose(self) -> str:  # type: ignore[override]  # says what stands open now
-        """Say what is open in all."""
-        return f"Where money is lost, and what was done about it. {in_words(standing())}"
+        """Say what is open in all, and what this month brought."""
+        moved = this_month(self.reseller, timezone.now())
+        said = "; ".join(f"{money(f, c)} found and {money(b, c)} got back" for c, (f, b) in moved.items())
+        month = f" This month: {said}." if said else ""
+        return f"Where money is lost, and what was done about it. {in_words(standing())}{month}"
 
     def queryset(self) -> QuerySet[Any]:
         """Return the findings of leakage; the filter leaves closed ones out."""
@@ -89,15 +107,30 @@ class Register(ListPage):
             is_mine=ExpressionWrapper(mine, output_field=BooleanField())
         )
 
+    def ordering(self) -> list[Any]:
+        """Return the dearest a month first; what costs nothing by the month comes last."""
+        return [F("money_per_month").desc(nulls_last=True), "-money_to_date", "label", "pk"]
+
     def actions(self) -> Sequence[Action]:
-        """Lead to the checks and their limits."""
-        return (Action("What is checked", reverse("leakage-checks")),)
+        """Lead to the trend of what stands open, and to the checks and their limits."""
+        trend = address("kpi", "leaks_open")
+        checks = Action("What is checked", reverse("leakage-checks"))
+        return (*([Action("Trend", trend)] if trend else []), checks)
+
+
+def this_month(reseller: Reseller, now: datetime) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return by currency what was found and what came back in the reseller's month so far."""
+    return movements(month_of(local_day(now, reseller.zone), reseller.zone).starts_at, now)
 
 
 def standing() -> list[dict[str, Any]]:
-    """Return how many leaks are open in each currency, with their money; accepted ones are not counted."""
+    """Return how many leaks are open in each currency, with their money, without what came back of them before.
+
+    Accepted ones are not counted.
+    """
     rows = Finding.objects.filter(family=LEAKAGE, state=State.OPEN).order_by("currency")
-    sums = {"monthly": Sum("money_per_month"), "to_date": Sum("money_to_date")}
+    left = F("money_to_date") - Coalesce(F("recovered_at_money"), Decimal(0), output_field=DecimalField())
+    sums = {"monthly": Sum("money_per_month"), "to_date": Sum(Greatest(left, Decimal(0)))}
     return list(rows.values("currency").annotate(findings=Count("pk"), **sums))
 
 
@@ -128,6 +161,8 @@ def leakage_card(reseller: Reseller, scope: Scope, now: Any) -> Panel | None:
             ("To date", money(row["to_date"] or 0, row["currency"])),
         )
     ]
+    for currency, (_, back) in this_month(reseller, now).items():
+        items.append(("Got back this month", money(back, currency) if back else ""))
     return Facts("Money that leaks", items or [("Open", "Nothing")], actions=(register,))
 
 
@@ -137,7 +172,33 @@ HISTORY: tuple[Column, ...] = (
     Text(name="who", label="Who", source="by__name"),
     Text(name="text", label="Words"),
     Money(name="amount", label="Money", currency="currency"),
+    Text(name="document", label="On", url=BY_ROW),
 )
+
+
+def history(finding: Finding) -> list[dict[str, Any]]:
+    """Return what happened to a finding, the latest first, as many as are worth showing."""
+    names = ("at", "kind", "by__name", "text", "amount", "invoice_id", "invoice__number")
+    notes = ("credit_note_id", "credit_note__number")
+    rows = finding.events.order_by("-at", "-pk").values(*names, *notes)[:100]
+    return [
+        {
+            "at": row["at"],
+            "kind": row["kind"],
+            "who": row["by__name"],
+            "text": row["text"],
+            "amount": row["amount"],
+            "currency": finding.currency,
+            "document": row["invoice__number"] or row["credit_note__number"] or "",
+            "document_url": "invoice"
+            if row["invoice_id"]
+            else "credit-note"
+            if row["credit_note_id"]
+            else "",
+            "document_id": row["invoice_id"] or row["credit_note_id"],
+        }
+        for row in rows
+    ]
 
 
 class FindingPage(DetailPage):
@@ -166,16 +227,16 @@ class FindingPage(DetailPage):
     def panels(self) -> list[Panel]:
         """Return the facts, what is behind it, and the history."""
         finding: Finding = self.object
-        events = finding.events.annotate(currency=F("finding__currency")).order_by("-at", "-pk")
-        history = TablePanel("History", HISTORY, events, limit=100)
-        return [self.facts(finding), *self.behind(finding), history]
+        events = history(finding)
+        return [self.facts(finding, events), *self.behind(finding), TablePanel("History", HISTORY, events)]
 
-    def facts(self, finding: Finding) -> Facts:
-        """Return what it costs and where it stands."""
+    def facts(self, finding: Finding, events: Sequence[dict[str, Any]]) -> Facts:
+        """Return what it costs, where it stands and on what its money came back."""
         check = CHECKS.get(finding.check_slug) if finding.check_slug in CHECKS else None
         customer = reverse("customer", args=[finding.customer_id]) if finding.customer_id else ""
         state = mark(finding.state, str(finding.get_state_display()))
-        accepted = finding.state == State.ACCEPTED and finding.accepted_until
+        accepted = finding.state == State.ACCEPTED
+        went_on = finding.state == State.OPEN and finding.recovered_at_money
         amounts = [
             (label, money(value, finding.currency) if value is not None else None)
             for label, value in (("A month", finding.money_per_month), ("To date", finding.money_to_date))
@@ -184,16 +245,19 @@ class FindingPage(DetailPage):
             "The finding",
             [
                 ("State", state),
-                (
-                    "Accepted",
-                    f"Until {day(finding.accepted_until)}: {finding.accepted_reason}" if accepted else "",
-                ),
+                ("Accepted", f"{finding.accepted_for}: {finding.accepted_reason}" if accepted else ""),
                 ("Accepted by", str(finding.accepted_by or "") if accepted else ""),
                 ("Kind of leak", check.name if check else finding.check_slug),
                 ("Customer", finding.customer, customer),
                 ("Since", f"{finding.period:%B %Y}"),
                 *amounts,
                 ("Got back", money(finding.recovered, finding.currency) if finding.recovered else ""),
+                *(
+                    ("Got back on", e["document"], reverse(e["document_url"], args=[e["document_id"]]))
+                    for e in events
+                    if e["document"]
+                ),
+                ("Since it came back", money(finding.open_money, finding.currency) if went_on else ""),
                 ("With", str(finding.owner or "Nobody")),
                 ("First found", moment(finding.first_seen, self.reseller)),
                 ("Last found", moment(finding.last_seen, self.reseller)),

@@ -1,5 +1,6 @@
 """What people do with a finding, each a small form; and the limits from which a check speaks up."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -11,10 +12,11 @@ from django.utils import timezone
 
 from billing.checks.acts import ActRefused, accept, give, recover, write_note
 from billing.checks.declare import Check
+from billing.checks.ledger import at_stake
 from billing.checks.register import run
 from billing.checks.registry import CHECKS, of_family
 from billing.checks.thresholds import set_thresholds, thresholds
-from billing.models import Finding
+from billing.models import CreditNote, Finding, Invoice
 from billing.web.editing import find
 from resellerkpi.core.access import Capability, Role, capabilities
 from resellerkpi.core.audit import record
@@ -33,6 +35,8 @@ LABELS = {
     "finding-owner": "Give to somebody",
     "finding-note": "Write a note",
 }
+#: How many documents of each kind are offered for money that came back.
+OFFERED = 100
 #: Roles of the house that may work on a leak.
 WORKING = [
     r for r in Role if r != Role.OPERATOR and {Capability.BILL, Capability.VIEW_MARGIN} <= capabilities(r)
@@ -85,14 +89,58 @@ class Accept(ActPage):
 
 
 class RecoverFields(forms.Form):
-    """How much, and by what."""
+    """How much, and by what: a document of the customer, words, or both."""
 
     amount = forms.DecimalField(label="How much came back", max_digits=17, decimal_places=2)
+    document = forms.ChoiceField(
+        label="On which invoice or credit note",
+        required=False,
+        help_text="Those of the customer since the leak began, the latest first.",
+    )
     words = forms.CharField(
         label="By what",
         max_length=300,
-        help_text="For example: charged on invoice HT-000640; or credited by the carrier.",
+        required=False,
+        help_text="For example: charged with the bill of March; or credited by the carrier.",
     )
+
+    def __init__(self, *args: Any, documents: Mapping[str, Invoice | CreditNote], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.documents = documents
+        chosen = [("", "None of them"), *((key, _told(one)) for key, one in documents.items())]
+        self.fields["document"].choices = chosen  # type: ignore[attr-defined]  # a choice field
+        if not documents:
+            del self.fields["document"]
+
+    def clean(self) -> dict[str, Any]:
+        """Put the document in the place of its key; ask for it or for words."""
+        asked: dict[str, Any] = super().clean() or self.cleaned_data
+        one = self.documents.get(asked.pop("document", "") or "")
+        if one is None and not asked.get("words", "").strip() and "words" not in self.errors:
+            where = " Choose the invoice or credit note, or" if self.documents else ""
+            self.add_error("words", f"Say by what it came back.{where and where + ' write it here.'}")
+        asked["invoice"] = one if isinstance(one, Invoice) else None
+        asked["credit_note"] = one if isinstance(one, CreditNote) else None
+        return asked
+
+
+def _documents(finding: Finding) -> dict[str, Invoice | CreditNote]:
+    """Return the invoices and credit notes of a finding's customer since it began, the latest first, by a key."""
+    if finding.customer_id is None:
+        return {}
+    own = {"customer_id": finding.customer_id, "currency": finding.currency}
+    invoices = Invoice.objects.filter(**own, state="issued", invoice_date__gte=finding.period)
+    notes = CreditNote.objects.filter(**own, date__gte=finding.period)
+    found = [(one.invoice_date, one.pk, one) for one in invoices.order_by("-invoice_date", "-pk")[:OFFERED]]
+    found += [(one.date, one.pk, one) for one in notes.order_by("-date", "-pk")[:OFFERED]]
+    latest = sorted(found, key=lambda row: row[:2], reverse=True)
+    return {f"{type(one).__name__.lower()}-{pk}": one for _, pk, one in latest}
+
+
+def _told(one: Invoice | CreditNote) -> str:
+    """Return a document as it is chosen from: what it is, its number, day and total."""
+    what, dated = ("Invoice", one.invoice_date) if isinstance(one, Invoice) else ("Credit note", one.date)
+    return f"{what} {one.number}, {day(dated)}, {money(one.gross, one.currency)}"
 
 
 class Recover(ActPage):
@@ -103,14 +151,14 @@ class Recover(ActPage):
     submit = "Note it and close the leak"
 
     def form_kwargs(self) -> dict[str, Any]:
-        """Offer what it has cost to date."""
+        """Offer what it has cost to date without what came back, and the documents it may have come back on."""
         super().form_kwargs()
-        lost = self.finding.money_to_date
-        return {"initial": {"amount": lost}} if lost else {}
+        lost = at_stake(self.finding)
+        return {"initial": {"amount": lost} if lost else {}, "documents": _documents(self.finding)}
 
     def act(self, asked: dict[str, Any]) -> str:
         """Note the money."""
-        recover(self.finding.pk, amount=asked["amount"], words=asked["words"], now=timezone.now())
+        recover(self.finding.pk, **asked, now=timezone.now())
         return f"{money(asked['amount'], self.finding.currency)} noted as got back."
 
 

@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from billing.billrun.prebilling import (
     FAMILY,
-    FOREVER,
     OPEN_RUN,
     AcceptRefused,
     accept,
@@ -31,7 +30,7 @@ from resellerkpi.core.columns import DASH
 from resellerkpi.ui.forms import DayInput
 from resellerkpi.ui.navigation import address
 from resellerkpi.ui.tables import mark
-from resellerkpi.ui.templatetags.ui import day, moment, money
+from resellerkpi.ui.templatetags.ui import moment, money
 from resellerkpi.ui.views import Page
 
 SHOWN = 200
@@ -224,9 +223,8 @@ class PreBillingCheck(ReportPage):
         """Say who accepted a row when, why and how long."""
         who = f" by {row.accepted_by}" if row.accepted_by else ""
         when = f" on {moment(row.accepted_at, self.reseller)}" if row.accepted_at else ""
-        until = row.accepted_until
-        how_long = "for this run" if until in (None, FOREVER) else f"until {day(until)}"
-        return f"{row.accepted_reason} ({how_long}{who}{when})"
+        how_long = row.accepted_for
+        return f"{row.accepted_reason} ({how_long[0].lower()}{how_long[1:]}{who}{when})"
 
 
 def stands(level: str, still_open: int) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal as D
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from billing.checks.registry import of_family
-from billing.models import Finding
+from billing.models import Finding, FindingEvent
 from reports.currency import Billed
 from reports.fields import SeveralField
 from reports.filters import ReportFilters
@@ -55,6 +56,12 @@ class Leakage(Report):
             help="What it has cost since it began, at least.",
         ),
         Money(name="recovered", label="Got back", total=SUM, help="Money noted as got back."),
+        Text(
+            name="back_on",
+            label="Got back on",
+            url=BY_ROW,
+            help="The invoice or credit note on which the money came back, the latest of several.",
+        ),
         Text(name="currency", label="Currency"),
         Choice(name="state", label="State", choices=Finding.State.choices),
         Text(name="owner_name", label="With", needs=Capability.VIEW_PEOPLE, help="Who deals with it."),
@@ -121,6 +128,18 @@ def _narrowed(f: ReportFilters) -> QuerySet[Any]:
     return _standing(f).filter(**{lookup: value for lookup, value in wanted.items() if value})
 
 
+def _back_on() -> dict[str, Any]:
+    """Return the expressions of the document on which a finding's money came back last."""
+    named = Q(invoice__isnull=False) | Q(credit_note__isnull=False)
+    latest = FindingEvent.objects.filter(named, finding=OuterRef("pk")).order_by("-at", "-pk")
+    number = Coalesce("invoice__number", "credit_note__number")
+    return {
+        "back_on": Subquery(latest.annotate(number=number).values("number")[:1]),
+        "back_invoice": Subquery(latest.values("invoice_id")[:1]),
+        "back_note": Subquery(latest.values("credit_note_id")[:1]),
+    }
+
+
 def _told(found: QuerySet[Any], f: ReportFilters) -> Iterator[Row]:
     """Yield the findings as rows."""
     money = {f"shown_{name}": f.money(name) for name in AMOUNTS}
@@ -129,6 +148,7 @@ def _told(found: QuerySet[Any], f: ReportFilters) -> Iterator[Row]:
         *names,
         *f.rate_fields,
         **money,
+        **_back_on(),
         check=check_name(FAMILY),
         shown_in=f.money_currency,
         customer_name=F("customer__name"),
@@ -145,5 +165,11 @@ def _told(found: QuerySet[Any], f: ReportFilters) -> Iterator[Row]:
                 "label_url": "finding",
                 "label_id": row["pk"],
                 "customer_name_id": row["customer_id"],
+                "back_on_url": "invoice"
+                if row["back_invoice"]
+                else "credit-note"
+                if row["back_note"]
+                else "",
+                "back_on_id": row["back_invoice"] or row["back_note"],
             }
         )

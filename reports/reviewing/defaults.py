@@ -79,6 +79,9 @@ STEPS: tuple[Step, ...] = (
         "Unrated calls, missing recurring charges, stale prices, bills nobody chased: find each and mend it.",
         kpis=(
             KpiLine("leakage_total", rule="not_worse", limit=D(0)),
+            KpiLine("leaks_open"),
+            KpiLine("leaks_found"),
+            KpiLine("leaks_recovered"),
             KpiLine("stale_tariffs_loss"),
             KpiLine("stale_features_loss"),
         ),

@@ -176,15 +176,18 @@ class World:
                 Allocation.objects.create(
                     **self.own, invoice=invoice, payment=paid, date=dated, amount=amount
                 )
-            if self.random.random() < 0.3:
+            for time in range(self.random.choice([0, 0, 0, 1, 1, 2])):
+                outcome = self.random.choice(["failed", "failed", "failed", "cancelled", "pending"])
+                at = dated + timedelta(days=10 * time)
                 PaymentAttempt.objects.create(
                     **self.own,
                     customer=customer,
                     invoice=invoice,
                     method="direct_debit",
-                    submitted_date=dated,
-                    outcome="failed",
-                    outcome_date=dated,
+                    presentation=time + 1,
+                    submitted_date=at,
+                    outcome=outcome,
+                    outcome_date=None if outcome == "pending" else at,
                     amount=invoice.gross,
                     currency="GBP",
                 )
@@ -342,14 +345,19 @@ def naive_uncollected() -> Found:
     for i in Invoice.objects.select_related("customer").filter(is_disputed=False, due_date__lt=TODAY):
         balance = i.gross - sum(a.amount for a in i.allocations.all())
         ours = i.customer.payment_method in ("direct_debit", "card") and not i.customer.is_test
-        if ours and balance > 0 and not i.attempts.exists():
+        tries = [a for a in i.attempts.all() if a.outcome != "cancelled"]
+        old = [a for a in tries if a.outcome == "failed" and a.outcome_date <= TODAY - timedelta(days=14)]
+        if ours and balance > 0 and (not tries or len(old) == len(tries) == 1):
             owed[i.customer.code].append((i, balance))
     found: Found = {}
     for code, bills in owed.items():
-        if min(i.due_date for i, _ in bills) <= TODAY - timedelta(days=14):
+        never = [(i, b) for i, b in bills if not i.attempts.exclude(outcome="cancelled").exists()]
+        if never and min(i.due_date for i, _ in never) > TODAY - timedelta(days=14):
+            bills, never = [pair for pair in bills if pair not in never], []
+        if bills:
             latest = max(Invoice.objects.filter(customer__code=code), key=lambda i: (i.invoice_date, i.pk))
             began = min(i.invoice_date for i, _ in bills).replace(day=1)
-            found["", code] = (began, latest.gross, sum((b for _, b in bills), D(0)))
+            found["", code] = (began, latest.gross if never else D(0), sum((b for _, b in bills), D(0)))
     return found
 
 

@@ -1,5 +1,6 @@
 """The leakage register as a clerk works it: given, noted, accepted, got back, looked at again; and its report."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as D
 from typing import Any
@@ -8,10 +9,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from billing.checks.declare import Found
 from billing.checks.register import run
 from billing.checks.registry import CHECKS
 from billing.checks.thresholds import thresholds
-from billing.models import Feature, Finding, FindingEvent
+from billing.models import CreditNote, Feature, Finding, FindingEvent, Invoice
 from reports.models import Run
 from reports.registry import REPORTS
 from reports.render import Showing
@@ -84,6 +86,7 @@ def test_a_clerk_takes_a_leak_on_accepts_it_and_gets_the_money_back(world: World
     assert act("note", words="Rang the customer.").status_code == 302
     assert "still to come" in act("accept", until="2001-01-01", reason="Trial").content.decode()
     tomorrow = (datetime.now(tz=UTC) + timedelta(days=3)).date()
+    assert "ten years at most" in act("accept", until="9999-12-31", reason="Trial").content.decode()
     assert act("accept", until=f"{tomorrow}", reason="Free trial").status_code == 302
     assert "more than 0" in act("recover", amount="-1", words="HT-1").content.decode()
     assert 'value="30.00"' in text(ana, reverse("finding-recover", args=[finding.pk]))
@@ -98,6 +101,94 @@ def test_a_clerk_takes_a_leak_on_accepts_it_and_gets_the_money_back(world: World
     assert kinds == ["owner", "note", "accepted", "recovered"]
     # it is closed: nothing is left to accept
     assert "closed" in act("accept", until=f"{tomorrow}", reason="Again").content.decode()
+
+
+def test_money_came_back_on_an_invoice_of_the_leaks_own_customer(world: World) -> None:
+    """Given an invoice since the leak began, it is offered and linked; older ones and those of others are not."""
+    finding, ana = leak(world), client_of(world.ana)
+    own, form = reverse("finding", args=[finding.pk]), reverse("finding-recover", args=[finding.pk])
+    with enter(world.alpha.scope()):
+        given = {"reseller": world.alpha.reseller, "currency": "GBP", "net": D(40), "gross": D(40)}
+
+        def bill(number: str, at: date, whose: int = 0, state: str = "issued") -> Invoice:
+            made: Invoice = Invoice.objects.create(
+                **given, customer=world.alpha.customers[whose], number=number, state=state,
+                invoice_date=at, due_date=at,
+            )  # fmt: skip
+            return made
+
+        one = bill("HT-000640", date(2026, 10, 1))
+        other = bill("HT-000641", date(2026, 10, 1), whose=1)
+        bill("HT-000500", date(2026, 7, 31))
+        note = CreditNote.objects.create(
+            **given, customer=world.alpha.customers[0], number="CN-7", date=date(2026, 9, 2), issued_at=NOW,
+            reason="Too much",
+        )  # fmt: skip
+    offered = text(ana, form)
+    assert "Invoice HT-000640, 1 Oct 2026, 40.00\N{NO-BREAK SPACE}GBP" in offered
+    assert offered.index("HT-000640") < offered.index("Credit note CN-7, 2 Sep 2026")
+    assert "HT-000641" not in offered
+    assert "HT-000500" not in offered
+    assert ana.post(form, {"amount": "5", "document": f"invoice-{other.pk}"}).status_code == 422
+    silent = ana.post(form, {"amount": "5", "words": " "})
+    assert (silent.status_code, "Say by what it came back." in silent.content.decode()) == (422, True)
+    assert ana.post(form, {"amount": "20", "document": f"invoice-{one.pk}"}).status_code == 302
+    assert (
+        ana.post(form, {"amount": "2", "document": f"creditnote-{note.pk}", "words": "More"}).status_code
+        == 302
+    )
+    page = text(ana, own)
+    for url in (reverse("invoice", args=[one.pk]), reverse("credit-note", args=[note.pk])):
+        assert page.count(url) == 2, "in the facts and in the history"
+    with enter(world.alpha.scope()):
+        made = run_report(
+            REPORTS.get("leakage"), {"on_or_after": ["2026-11-01"], "before": ["2026-12-01"]}, now=NOW
+        )
+        assert [(r["back_on"], r["back_on_url"], r["back_on_id"]) for r in Showing(made).rows()] == [
+            ("CN-7", "credit-note", note.pk)
+        ]
+    nobodys = leak(world, subject="0199", label="0199", customer=None)
+    form = reverse("finding-recover", args=[nobodys.pk])
+    assert "On which invoice" not in text(ana, form)
+    assert ana.post(form, {"amount": "5", "words": "Credited by the carrier"}).status_code == 302
+
+
+def test_what_a_leak_costs_since_it_came_back_and_what_the_month_brought(world: World) -> None:
+    """Given a leak of 30 got back whole, when it goes on to 42, then 12 are open and 42 were found this month."""
+    found = Found("x", "Recording", date(2026, 8, 1), "x", D(10), D(30), "GBP")
+    ana, now = client_of(world.ana), datetime.now(tz=UTC)
+
+    def look(to_date: int) -> Finding:
+        check = replace(
+            CHECKS.get("missing_recurring"), find=lambda _: [replace(found, money_to_date=D(to_date))]
+        )
+        with enter(world.alpha.scope()):
+            run(world.alpha.reseller, [check], now=now)
+            row: Finding = Finding.objects.get()
+        return row
+
+    finding = look(30)
+    form = reverse("finding-recover", args=[finding.pk])
+    assert ana.post(form, {"amount": "30", "words": "x"}).status_code == 302
+    assert look(42).state == "open"
+    register, gbp = text(ana, reverse("leakage")), "\N{NO-BREAK SPACE}GBP"
+    assert f"1 open: 10.00{gbp} a month, 12.00{gbp} to date." in register
+    assert f"This month: 42.00{gbp} found and 30.00{gbp} got back." in register
+    assert reverse("kpi", args=["leaks_open"]) in register
+    assert f"12.00{gbp}" in text(ana, reverse("finding", args=[finding.pk]))
+    assert 'value="12.00"' in text(ana, form)
+
+
+@pytest.mark.parametrize(
+    ("family", "words"), [("pre-billing", "For this run only: Known"), ("leakage", "Without an end: Known")]
+)
+def test_an_acceptance_without_an_end_is_told_in_words(world: World, family: str, words: str) -> None:
+    finding = leak(
+        world, family=family, state="accepted", accepted_until=Finding.FOREVER, accepted_reason="Known"
+    )
+    page = text(client_of(world.ana), reverse("finding", args=[finding.pk]))
+    assert words in page
+    assert "9999" not in page
 
 
 def test_looking_again_closes_what_is_mended_and_shows_what_is_behind_the_rest(world: World) -> None:
