@@ -11,7 +11,7 @@ from resellerkpi.core.models import Job, Reseller
 from resellerkpi.core.scope import current
 
 KIND = "kpis.refresh"
-CHANGERS = ("book.import", "usage.import", "usage.remove", "usage.repair", "bills.produce")
+CHANGERS = ("book.import", "usage.import", "usage.remove", "usage.repair", "bills.produce", "checks.run")
 
 
 @job(KIND, cron="5-59/10 * * * *")

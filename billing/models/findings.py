@@ -112,7 +112,7 @@ class Finding(TenantModel):
     def accepted_for(self) -> str:
         """How long it is accepted, in words."""
         if self.accepted_until in (None, self.FOREVER):
-            return "For this run only" if self.family == self.Family.PRE_BILLING else "Without an end"
+            return "For this run" if self.family == self.Family.PRE_BILLING else "Without an end"
         return f"Until {day(self.accepted_until)}"
 
 

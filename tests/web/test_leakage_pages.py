@@ -180,7 +180,7 @@ def test_what_a_leak_costs_since_it_came_back_and_what_the_month_brought(world: 
 
 
 @pytest.mark.parametrize(
-    ("family", "words"), [("pre-billing", "For this run only: Known"), ("leakage", "Without an end: Known")]
+    ("family", "words"), [("pre-billing", "For this run: Known"), ("leakage", "Without an end: Known")]
 )
 def test_an_acceptance_without_an_end_is_told_in_words(world: World, family: str, words: str) -> None:
     finding = leak(
