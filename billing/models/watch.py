@@ -77,8 +77,8 @@ class WatchedDay(TenantModel):
 class SpendLimit(TenantModel):
     """What a customer may spend on calls in a day or a month before people are told; it stops no call.
 
-    Without a customer it holds for each that has none of its own for the same span and destinations. Money is retail
-    before VAT in `currency`; customers billed in another currency are not measured by it.
+    Without a customer it holds for each that has none of its own for the same span and destinations. Money is in
+    `currency`, before VAT: the dearer of price and cost. Customers billed in another currency are not measured by it.
     """
 
     class Per(models.TextChoices):

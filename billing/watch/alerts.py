@@ -85,7 +85,7 @@ def _of_limit(one: Used) -> dict[str, Any]:
         "customer_id": one.customer_id,
         "limit_id": one.limit_id,
         "calls": one.calls,
-        "retail": one.spent,
+        "retail": one.retail,
         "currency": one.currency,
         "cost": one.cost,
         "cost_currency": one.cost_currency,

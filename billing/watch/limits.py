@@ -13,7 +13,10 @@ from resellerkpi.core.periods import add_months
 
 #: Days that are looked at again: files come late.
 BACK = 7
+BY_COST = "Calls inside an allowance or without a price count at what the carrier charges for them."
 
+#: A call inside an allowance, or without a rate, has no price; the carrier charges it all the same. So each kept hour
+#: counts with the dearer of price and cost, where both are in one currency (docs/fraud.md, “Spend limits”).
 #: For each span of days and each customer: its own limit, else the reseller's, in force on the span's last day.
 USED = """
 WITH span (per, start, until, on_day) AS (
@@ -30,8 +33,9 @@ WITH span (per, start, until, on_day) AS (
      AND (held.customer_id = customer.id OR held.customer_id IS NULL)
     WHERE held.reseller_id = %(reseller)s AND (%(customer)s::bigint IS NULL OR customer.id = %(customer)s)
     ORDER BY span.per, span.start, customer.id, held.covers, held.destination, own DESC, held.start_date DESC
-), spent AS (
+), used AS (
     SELECT customer_id, day, kind, destination, currency, sum(calls) AS calls, sum(retail) AS retail,
+        sum(greatest(retail, CASE WHEN cost_currency = currency THEN cost ELSE 0 END)) AS spent,
         sum(cost) AS cost, max(cost_currency) AS cost_currency
     FROM billing_usagehour
     WHERE reseller_id = %(reseller)s AND day >= %(first)s AND day < %(last)s
@@ -40,22 +44,25 @@ WITH span (per, start, until, on_day) AS (
 )
 SELECT chosen.limit_id, chosen.customer_id, chosen.code, chosen.name, chosen.per, chosen.start, chosen.until,
     chosen.covers, chosen.destination, chosen.amount, chosen.currency, chosen.warn_percent, chosen.own,
-    coalesce(sum(spent.calls), 0)::bigint, coalesce(sum(spent.retail), 0), coalesce(sum(spent.cost), 0),
-    coalesce(max(spent.cost_currency), '')
+    coalesce(sum(used.calls), 0)::bigint, coalesce(sum(used.spent), 0), coalesce(sum(used.retail), 0),
+    coalesce(sum(used.cost), 0), coalesce(max(used.cost_currency), '')
 FROM chosen
-LEFT JOIN spent ON spent.customer_id = chosen.customer_id AND spent.currency = chosen.currency
- AND spent.day >= chosen.start AND spent.day < chosen.until
- AND (chosen.covers = 'all' OR chosen.covers = spent.kind
-      OR (chosen.covers = 'destination' AND lower(spent.destination) = lower(chosen.destination)))
+LEFT JOIN used ON used.customer_id = chosen.customer_id AND used.currency = chosen.currency
+ AND used.day >= chosen.start AND used.day < chosen.until
+ AND (chosen.covers = 'all' OR chosen.covers = used.kind
+      OR (chosen.covers = 'destination' AND lower(used.destination) = lower(chosen.destination)))
 GROUP BY chosen.limit_id, chosen.customer_id, chosen.code, chosen.name, chosen.per, chosen.start, chosen.until,
     chosen.covers, chosen.destination, chosen.amount, chosen.currency, chosen.warn_percent, chosen.own
-HAVING coalesce(sum(spent.retail), 0) * 100 >= chosen.amount * chosen.warn_percent * %(least)s
+HAVING coalesce(sum(used.spent), 0) * 100 >= chosen.amount * chosen.warn_percent * %(least)s
 ORDER BY chosen.customer_id, chosen.per, chosen.covers, chosen.destination, chosen.start
 """
 
 
 class Used(NamedTuple):
-    """How much of a limit is used in its days: retail before VAT of the calls that count, and their cost."""
+    """How much of a limit is used in its days.
+
+    `spent` is what counts: the price before VAT or, where dearer, the cost. `retail` and `cost` are these alone.
+    """
 
     limit_id: int
     customer_id: int
@@ -72,6 +79,7 @@ class Used(NamedTuple):
     own: bool
     calls: int
     spent: Decimal
+    retail: Decimal
     cost: Decimal
     cost_currency: str
 
@@ -79,6 +87,11 @@ class Used(NamedTuple):
     def percent(self) -> int:
         """The share used, in whole per cent, rounded down."""
         return int(self.spent * 100 / self.amount)
+
+    @property
+    def by_cost(self) -> bool:
+        """Whether some of what counts has no price, or one below its cost."""
+        return self.spent > self.retail
 
     @property
     def over(self) -> bool:
@@ -97,16 +110,19 @@ class Used(NamedTuple):
 
     @property
     def why(self) -> str:
-        """Why people are told, in one sentence without amounts: who may not see money reads it too."""
+        """Why people are told, without amounts: who may not see money, or costs, reads it too.
+
+        So no share is named where costs count: with the price beside it, it would give them away.
+        """
         whose = "its limit" if self.own else "the limit for every customer"
         calls = "1 call" if self.calls == 1 else f"{self.calls:,} calls"
         noun = f"calls to {self.destination}" if self.destination else self.what
         within = "on" if self.per == "day" else "in"
         state = "has reached" if self.over else "comes near"
-        share = f"{self.percent:,}\N{NO-BREAK SPACE}%"
-        return (
-            f"{self.customer} {state} {whose} for {noun} {within} {self.when}: {share} of it, with {calls}."
-        )
+        told = f"{self.customer} {state} {whose} for {noun} {within} {self.when}"
+        if self.by_cost:
+            return f"{told}, with {calls}. {BY_COST}"
+        return f"{told}: {self.percent:,}\N{NO-BREAK SPACE}% of it, with {calls}."
 
 
 def warned(reseller_id: int, *, today: date) -> list[Used]:

@@ -6,6 +6,8 @@ destinations from `since` with its history from `since_past`, and the figures of
 customers that know the destination; NULL where it is not asked).
 """
 
+#: Data is left out of what is asked of a number: it is no call, and where its price is of a period, the whole of a
+#: gigabyte falls on the session that begins it, which looks like a dear day and is none (docs/fraud.md).
 #: Numbers worth a look: what they cost in the window passes the least sum, and one of its hours, days or destinations
 #: passes what the rule asks at least. Most do not, and their past is never read.
 LINES = """
@@ -13,10 +15,9 @@ WITH line AS MATERIALIZED (
     SELECT customer_id, number_id FROM (
         SELECT customer_id, coalesce(number_id, 0) AS number_id, sum(greatest(retail, cost)) AS worth,
             sum(greatest(retail, cost)) FILTER (WHERE kind IN ('abroad', 'premium')) AS dear,
-            sum(calls) FILTER (WHERE kind <> 'data') AS calls,
-            sum(calls) FILTER (WHERE kind IN ('abroad', 'premium')) AS dear_calls
+            sum(calls) AS calls, sum(calls) FILTER (WHERE kind IN ('abroad', 'premium')) AS dear_calls
         FROM billing_usagehour
-        WHERE reseller_id = %(reseller)s AND day >= %(first)s AND day < %(until)s
+        WHERE reseller_id = %(reseller)s AND day >= %(first)s AND day < %(until)s AND kind <> 'data'
         GROUP BY customer_id, coalesce(number_id, 0), {part}
     ) part
     GROUP BY 1, 2 HAVING sum(worth) >= %(money)s AND {asks}
@@ -26,6 +27,7 @@ WITH line AS MATERIALIZED (
     FROM line
     JOIN billing_usagehour held ON held.reseller_id = %(reseller)s AND held.customer_id = line.customer_id
      AND coalesce(held.number_id, 0) = line.number_id AND held.day >= %(past)s AND held.day < %(until)s
+     AND held.kind <> 'data'
 ), age AS (
     SELECT customer_id, number_id, %(first)s::date - min(day) AS known FROM hour WHERE day < %(first)s GROUP BY 1, 2
 ), begun AS (
@@ -40,7 +42,6 @@ HOURS = """{lines}, told (grp, least) AS (
 ), counted AS MATERIALIZED (
     SELECT grp, customer_id, number_id, day, slot, weekend, clock, sum(calls) AS calls
     FROM hour JOIN told ON grp = 'all' OR kind IN ('abroad', 'premium')
-    WHERE kind <> 'data'
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 ), cell AS (
     SELECT counted.* FROM counted JOIN told USING (grp) WHERE day >= %(first)s AND calls >= least
@@ -88,7 +89,7 @@ HOURS = """{lines}, told (grp, least) AS (
 )
 SELECT 'hours_' || odd.grp AS rule, hour.id, odd.peak::numeric, odd.known, NULL::numeric AS shared
 FROM odd JOIN hour USING (customer_id, number_id, day, slot)
-WHERE hour.kind <> 'data' AND (odd.grp = 'all' OR hour.kind IN ('abroad', 'premium'))
+WHERE odd.grp = 'all' OR hour.kind IN ('abroad', 'premium')
 """
 
 #: Money of a day against the number's second dearest day.
@@ -103,7 +104,7 @@ DAYS = """{lines}, spent AS (
     SELECT percentile_disc(0.995) WITHIN GROUP (ORDER BY worth) AS peak
     FROM (
         SELECT sum(greatest(retail, cost)) AS worth FROM billing_usagehour
-        WHERE reseller_id = %(reseller)s AND day >= %(first)s::date - %(little)s AND day < %(first)s
+        WHERE reseller_id = %(reseller)s AND day >= %(first)s::date - %(little)s AND day < %(first)s AND kind <> 'data'
           AND EXISTS (SELECT FROM line LEFT JOIN age USING (customer_id, number_id)
                       WHERE coalesce(known, 0) < %(little)s)
         GROUP BY customer_id, number_id, day

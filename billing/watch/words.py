@@ -14,11 +14,13 @@ Told = Sequence[tuple[Any, Any]]
 
 
 def reasons(told: Iterable[tuple[Any, Any]]) -> str:
-    """Return the sentences for flagged hours, each with what a rule said of it."""
+    """Return the sentences for flagged hours, each with what a rule said of it; dear hours are not told twice."""
     by_rule: dict[str, list[tuple[Any, Any]]] = defaultdict(list)
     for hour, flag in told:
         by_rule[flag.rule].append((hour, flag))
-    return " ".join(SENTENCES[rule](by_rule[rule]) for rule in ORDER if rule in by_rule)
+    dear = {hour.id for hour, _ in by_rule["hours_dear"]}
+    by_rule["hours_all"] = [(hour, flag) for hour, flag in by_rule["hours_all"] if hour.id not in dear]
+    return " ".join(SENTENCES[rule](by_rule[rule]) for rule in ORDER if by_rule[rule])
 
 
 def places(hours: Iterable[Any]) -> str:

@@ -141,8 +141,11 @@ class AlertPage(DetailPage):
             f"The first {SHOWN} of {alert.calls:,} calls" if alert.calls > SHOWN else "The calls behind it"
         )
         empty = EmptyState("The calls behind this warning are gone: their file was taken out.")
-        # Whose they are stands above already, unless many customers called one destination.
-        shown = [c for c in CALLS if c.name != "customer" or alert.customer_id is None]
+        # Whose they are, and the one number of a warning, stand above already.
+        above = {"customer"} if alert.customer_id else set()
+        if any(alert.label.endswith(f", {row['number']}") for row in rows):
+            above.add("number")
+        shown = [c for c in CALLS if c.name not in above]
         return [self.facts(), TablePanel(title, shown, rows, empty=empty, actions=self.all_calls())]
 
     def facts(self) -> Facts:

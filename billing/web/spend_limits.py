@@ -19,7 +19,11 @@ from resellerkpi.ui.forms import ReferenceField, house_field
 from resellerkpi.ui.panels import Action, EmptyState, TablePanel
 from resellerkpi.ui.views import ListPage, whole
 
-MONEY, EDIT = Capability.VIEW_MONEY, Capability.EDIT_BOOK
+MONEY, WHOLESALE, EDIT = Capability.VIEW_MONEY, Capability.VIEW_WHOLESALE, Capability.EDIT_BOOK
+COUNTS = (
+    "The price of the calls before VAT. Calls inside an allowance, or without a price, count at what the carrier "
+    "charges for them."
+)
 EVERYBODY = "Every customer without its own"
 
 
@@ -45,7 +49,7 @@ class SpendLimitList(ListPage):
         Choice(name="covers", label="What counts", choices=SpendLimit.Covers.choices),
         Text(name="destination"),
         Choice(name="per", label="Per", choices=SpendLimit.Per.choices),
-        Money(name="amount", label="Limit", help="Retail price before VAT."),
+        Money(name="amount", label="Limit", help=COUNTS),
         Code(name="currency"),
         Int(name="warn_percent", label="Warn at (%)"),
         Date(name="start_date", label="From"),
@@ -93,6 +97,7 @@ class LimitFields(forms.ModelForm):
         }
         help_texts = {
             "destination": "As your tariff names it, for example Cuba. Only where one destination counts.",
+            "amount": COUNTS,
             "end_date": "The first day on which it no longer holds.",
             "currency": "Customers billed in another currency are not measured by it.",
         }
@@ -149,15 +154,19 @@ USES: tuple[Column, ...] = (
 
 
 def limits_panel(customer: Customer, scope: Scope, today: Any) -> TablePanel:
-    """Return what a customer has used of each of its limits, its own and the reseller's."""
+    """Return what a customer has used of each of its limits, its own and the reseller's.
+
+    Who may not see costs sees the price of the calls alone.
+    """
+    knows = scope.can(WHOLESALE)
     rows = [
         {
             "what": one.what.capitalize(),
             "when": one.when,
-            "spent": one.spent,
+            "spent": one.spent if knows else one.retail,
             "amount": one.amount,
             "currency": one.currency,
-            "share": one.spent / one.amount,
+            "share": (one.spent if knows else one.retail) / one.amount,
             "whose": "Its own" if one.own else "Every customer's",
         }
         for one in uses_of(customer.reseller_id, customer.pk, today=today)

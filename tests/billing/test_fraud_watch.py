@@ -187,6 +187,34 @@ def test_limits_warn_at_their_share_and_when_reached_once_and_never_again() -> N
 
 
 @pytest.mark.django_db
+def test_calls_without_a_price_count_at_what_the_carrier_charges() -> None:
+    house = make_house()
+    with scope(house):
+        one, two = make_customer(house, "C1"), make_customer(house, "C2")
+        limit(house, None, "10")
+
+        def call(customer: Customer, price: str, cost: str, **fields: Any) -> None:
+            fields = {"cost": D(cost), "cost_currency": "GBP", "dialled": "+447700900123", **fields}
+            rate_batch(house, a_call(customer, "2026-11-25 09:00", price, **fields))
+            mark(house, TODAY)
+            look(house, now=NOW)
+
+        call(one, "7.50", "3.00", destination="UK mobile")
+        call(two, "7.50", "3.00", destination="UK mobile")
+        call(two, "0", "9.00", destination="Cuba", cost_currency="USD")
+        assert alerts() == []
+        call(one, "0", "1.26", destination="UK geographic")
+        assert alerts() == [("Customer C1", "near", "2026-11-25", D("7.50"))]
+        call(one, "0", "5.00", state="error", reason="no_rate")
+        [used] = uses_of(house.pk, one.pk, today=TODAY)
+        assert (used.spent, used.retail, used.cost, used.over) == (D("13.76"), D("7.50"), D("9.26"), True)
+        assert FraudAlert.objects.get(mark="over").why == (
+            "Customer C1 has reached the limit for every customer for all usage on 25 Nov 2026, with 3 calls. Calls "
+            "inside an allowance or without a price count at what the carrier charges for them."
+        )
+
+
+@pytest.mark.django_db
 def test_unusual_usage_is_warned_of_with_its_calls_grows_and_is_laid_to_rest() -> None:
     house = make_house()
     random = Random(7)

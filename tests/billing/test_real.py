@@ -2,12 +2,21 @@
 
 import io
 import json
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import Count
+
+from billing.models import Call, Tariff, TariffRate
+from billing.watch.hours import keep_up
+from billing.watch.unusual import unusual
+from resellerkpi.core.models import Reseller
+from resellerkpi.core.periods import midnight
+from resellerkpi.core.scope import Scope, enter
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("committed_db")]
 
@@ -75,7 +84,7 @@ def test_the_uk_wholesale_file_is_offered_repaired_and_billed_with_margin(refere
     assert sum(bill["invoices"] for bill in totals["bills"].values()) > 0
 
 
-def test_megaline_bills_to_the_cent_and_honours_churn(reference: Path) -> None:
+def test_megaline_bills_to_the_cent_honours_churn_and_is_watched(reference: Path, tmp_path: Path) -> None:
     totals = real(reference, "megaline")
     plain, churned = totals["churn_dates_left_out"], totals["churn_dates_honoured"]
     assert plain["months"]["2018-12"] == {
@@ -89,6 +98,57 @@ def test_megaline_bills_to_the_cent_and_honours_churn(reference: Path) -> None:
         "messages": {"inactive": 1591},
         "internet": {"inactive": 2463},
     }
+    the_watch_tells_a_burst_from_a_year_of_real_usage(tmp_path)
+
+
+def the_watch_tells_a_burst_from_a_year_of_real_usage(tmp_path: Path) -> None:
+    """Look over the last twelve weeks: 500 users give no warning, and a hacked one's night gives one with its calls.
+
+    The night's calls lie inside the plan's minutes: they cost the user nothing and the house all of it.
+    """
+    house = Reseller.objects.get(code="real-megaline")
+    year_end = date(2018, 12, 31)
+    windows = [
+        (year_end - timedelta(days=28 * n + 27), year_end - timedelta(days=28 * n - 1)) for n in range(3)
+    ]
+    with enter(Scope.of(house.pk, why="test")):
+        assert keep_up(house, today=year_end) == 161
+        quiet = [one for first, until in windows for one in unusual(house, first=first, until=until)]
+        assert [(one.subject, one.why) for one in quiet] == []
+        busy = Call.objects.filter(
+            service="voice",
+            customer__segment="ultimate",
+            started_at__gte=midnight(date(2018, 12, 1), house.zone),
+        )
+        user = (
+            busy.values_list("number__number").annotate(n=Count("id")).order_by("-n", "number__number")[0][0]
+        )
+        cuba = {"key": "53", "destination": "Cuba", "call_class": "International", "price": D("0.62")}
+        for plan in Tariff.objects.all():
+            TariffRate.objects.create(reseller=house, tariff=plan, valid_from=date(2018, 1, 1), **cuba)
+    lines = [f"F{n},{user},+5371234567,2018-12-22 02:{n:02}:00,300,4.05,USD" for n in range(40)]
+    heads = "Event,User,To,Start,Seconds,Cost,Currency"
+    (tmp_path / "night.csv").write_text("\n".join([heads, *lines, ""]))
+    columns = {"uid": "Event", "identity": "User", "dialled": "To", "started_at": "Start", "duration": "Seconds",
+               "cost": "Cost", "cost_currency": "Currency"}  # fmt: skip
+    mapping = {"service": "voice", "zone": house.time_zone, "columns": columns}
+    (tmp_path / "night.json").write_text(json.dumps(mapping))
+    call_command(
+        "import_cdrs", tmp_path / "night.csv", reseller=house.code, carrier="MEGALINE", mapping=tmp_path / "night.json",
+        stdout=io.StringIO(), stderr=io.StringIO(),
+    )  # fmt: skip
+    with enter(Scope.of(house.pk, why="test")):
+        assert keep_up(house, today=year_end) == 1
+        [burst] = unusual(house, first=windows[0][0], until=windows[0][1])
+        assert burst.subject == f"{user} {user}"
+        assert (burst.cost, burst.cost_currency) == (D("162.00"), "USD")
+        assert burst.retail == 0
+        assert burst.why == (
+            "40 calls to Cuba on Saturday 22 Dec 2018, 02:00 to 03:00; in three months this number made no "
+            "international or premium calls around these hours. 40 calls to Cuba on 22 Dec 2018; in three months this "
+            "customer had not called there and no other customer here did. The 49 calls on 22 Dec 2018 cost money, "
+            "after three months with next to none."
+        )
 
 
 def test_a_set_is_not_taken_through_twice_and_a_missing_file_is_named(

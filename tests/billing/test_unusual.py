@@ -27,7 +27,9 @@ pytestmark = pytest.mark.django_db
 CUBA = ("Cuba", "abroad", D("0.62"))
 SATELLITE = ("Satellite", "abroad", D("4"))
 PREMIUM = ("Premium 090", "premium", D("1.60"))
+DATA = ("Data", "data", D("2"))
 NATIONAL = ("UK mobile", "national", D("0.065"))
+LATE = date(2026, 10, 30)
 SUNDAY = date(2026, 11, 22)
 
 
@@ -176,6 +178,7 @@ def test_plain_python_flags_the_same_hours_by_every_rule(house: Reseller, seed: 
         day = random.choice(by_days(FIRST, 28))
         hours += [an_hour(line, day, 9, place=SATELLITE, calls=1, minutes=2) for line in lines]
         hours += [an_hour(lines[6], day, 12, place=PREMIUM, calls=3, minutes=7)]
+        hours += [an_hour(random.choice(lines), d, 11, place=DATA, calls=30, minutes=30) for d in (day, LATE)]
         kept = stored(hours)
 
         flags = flagged(house.pk, first=FIRST, until=UNTIL)

@@ -116,14 +116,19 @@ def naive_flags(hours: Iterable[UsageHour], *, first: date = FIRST, until: date 
     if not past or min(h.day for h in past) > first - timedelta(days=28):
         return flags
     lines: dict[tuple[int, int | None], list[UsageHour]] = defaultdict(list)
-    for hour in [*past, *window]:
+    for hour in _calls([*past, *window]):
         lines[hour.customer_id, hour.number_id].append(hour)
     for mine in lines.values():
         if sum(worth(h) for h in mine if h.day >= first) >= 5:
-            _of_line(mine, past, first, flags)
+            _of_line(mine, _calls(past), first, flags)
     _destinations(held, min(first, until - timedelta(days=28)), until, flags)
     _callbacks(past, window, flags)
     return flags
+
+
+def _calls(hours: Iterable[UsageHour]) -> list[UsageHour]:
+    """Return calls and messages: what is asked of a number leaves data out."""
+    return [hour for hour in hours if hour.kind != "data"]
 
 
 def worth(hour: UsageHour) -> D:
@@ -150,7 +155,7 @@ def _of_line(mine: list[UsageHour], past: list[UsageHour], first: date, flags: F
     known = (first - min(h.day for h in before)).days if before else 0
     recent = [h for h in past if h.day >= first - timedelta(days=28)]
     for group, least in (("dear", 5), ("all", 20)):
-        chosen = [h for h in mine if h.kind != "data" and (group == "all" or _dear(h))]
+        chosen = [h for h in mine if group == "all" or _dear(h)]
         cells: dict[tuple[date, int], int] = defaultdict(int)
         for hour in chosen:
             cells[hour.day, hour.slot] += hour.calls
@@ -175,7 +180,7 @@ def _of_line(mine: list[UsageHour], past: list[UsageHour], first: date, flags: F
 def _everybody(recent: list[UsageHour], group: str, slot: int) -> D | int:
     cells: dict[tuple[int, int | None, date, int], int] = defaultdict(int)
     for hour in recent:
-        if hour.kind != "data" and (group == "all" or _dear(hour)):
+        if group == "all" or _dear(hour):
             cells[hour.customer_id, hour.number_id, hour.day, hour.slot] += hour.calls
     same = [n for (*_, s), n in cells.items() if s % 24 == slot % 24 and (s >= 120) == (slot >= 120)]
     return _percentile(same)
