@@ -19,7 +19,15 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Modules that use the built demo: one process makes it and runs them all.
 DEMO = {
     f"tests/billing/test_{name}.py"
-    for name in ("checks_demo", "demo", "demo_dashboard", "demo_oracle", "demo_why")
+    for name in (
+        "checks_demo",
+        "demo",
+        "demo_dashboard",
+        "demo_match",
+        "demo_oracle",
+        "demo_watch",
+        "demo_why",
+    )
 }
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +16,7 @@ from billing.demo.carrier_bills import store_carrier_bills
 from billing.demo.collect import Collector
 from billing.demo.empty import empty
 from billing.demo.files import MAPPINGS, SupplierFile, write_month
+from billing.demo.frauds import Warned, watch
 from billing.demo.leaks import UNCOLLECTED, Planted, plant, summary
 from billing.demo.observe import store_observations
 from billing.demo.people import make_people
@@ -62,6 +63,7 @@ class Built:
     reseller: Reseller
     dealers: list[Dealer]
     planted: Planted | None
+    warned: list[Warned]
 
 
 def existing() -> dict[str, Any] | None:
@@ -90,6 +92,7 @@ def build(order: Order, say: Say) -> dict[str, Any]:
     facts["logins"] = [login.facts() for login in logins]
     assert first.planted
     planted = summary(first.reseller.code, first.planted.findings)
+    planted["warnings"] = [asdict(one) for one in first.warned]
     order.folder.mkdir(parents=True, exist_ok=True)
     (order.folder / "planted.json").write_text(json.dumps(planted, indent=2), encoding="utf-8")
     facts["planted"] = planted["total"]
@@ -130,16 +133,18 @@ def _reseller(house: House, order: Order, calendar: Calendar, say: Say) -> Built
     usage = Usage(house, plans, planted, calendar, order.seed)
     _months(reseller, house, order, calendar, catalogue, usage, collector, say)
     refresh_statistics()
+    now = _noon(calendar.today)
     with enter(_scope(reseller)):
         bills = store_carrier_bills(
             reseller, plans, calendar, order.folder / "files" / house.code / "carrier-bills"
         )
-        match_latest(reseller, now=_noon(calendar.today))
+        match_latest(reseller, now=now)
+        warned = watch(reseller, plans, calendar, has_fraud=planted is not None, now=now)
     say(f"{house.name}: {bills} bills of carriers")
     if planted:
         usage.report()
         _report_uncollected(planted, reseller, calendar)
-    return Built(reseller, dealers, planted)
+    return Built(reseller, dealers, planted, warned)
 
 
 def _house(house: House) -> Reseller:

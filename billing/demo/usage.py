@@ -8,6 +8,7 @@ from decimal import Decimal
 import numpy as np
 
 from billing.demo.catalogue import BELOW_COST, DESTINATIONS, STALE, UNPRICED, WHOLESALER, bought_at
+from billing.demo.frauds import hacked_calls, victim
 from billing.demo.leaks import BELOW, UNRATED, Planted
 from billing.demo.leaks import STALE as STALE_CHECK
 from billing.demo.plan import CustomerPlan
@@ -72,6 +73,9 @@ class Usage:
             yield self._unrated(part, month, UNPRICED.name)
         if planted.used_after_cease:
             yield self._after_cease(random, month, planted.used_after_cease)
+        hacked = victim(self.plans, self.calendar)
+        if hacked:
+            yield hacked_calls(hacked[1], month, self.calendar)
 
     def _callers(self, month: Month) -> list[str]:
         """Return the wholesaler's lines that are in service the whole month."""
