@@ -79,6 +79,18 @@ WORDS: dict[str, tuple[str, str]] = {
     Finding.LEFT_OUT: ("Somebody decided that it is for no customer.", "Nothing."),
 }
 
+#: How a service stands that needs nobody, in a few words for the pages of customers and numbers.
+SHORT: dict[str, str] = {
+    Finding.AGREES: "Billed and on the supplier’s bill",
+    Finding.NO_SUPPLIER: "Billed; no supplier charges for it",
+    Finding.NOT_ITEMISED: "Billed; suppliers’ bills do not list it",
+    Finding.BILL_MISSING: "Billed; the supplier’s bill is not here yet",
+    Finding.BILL_WAITS: "Waits for the customer’s next bill",
+    Finding.NOTHING_DUE: "Nothing to bill or to pay",
+    Finding.OWN_USE: "Test or own use, not billed",
+    Finding.LEFT_OUT: "Left out by hand",
+}
+
 #: State: (provided, billed to the customer, charged by the supplier).
 THREE: dict[str, tuple[bool, bool, bool]] = {
     state: ("p" in state, "b" in state, "s" in state) for state in ("pbs", "pb", "ps", "p", "bs", "b", "s")

@@ -102,6 +102,11 @@ class StartFeature(CustomerStep):
     purpose = "It is charged from this day by its price, part periods by their days."
     submit = "Add the feature"
 
+    def form_kwargs(self) -> dict[str, Any]:
+        """Begin with the number of the address, if one led here."""
+        super().form_kwargs()
+        return {"initial": {"number": self.request.GET.get("number", "").replace("\0", "")}}
+
     def save(self, form: Any) -> str:
         """Start the feature."""
         data = {k: v for k, v in form.cleaned_data.items() if v is not None}

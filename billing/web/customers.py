@@ -23,6 +23,7 @@ from billing.web.customer_money import invoice_panel, money_facts, unbilled_pane
 from billing.web.customer_services import AddContract, AddNumber, AssignTariff, StartFeature
 from billing.web.editing import list_actions
 from billing.web.lookups import DETAILS, FEATURES, NUMBERS, TARIFFS, feature_rows, running, tariff_rows
+from billing.web.match_panel import match_panel
 from billing.web.spend_limits import limits_panel
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import SUM, Choice, Code, Column, Date, Int, Money, Text
@@ -140,6 +141,9 @@ class CustomerPage(DetailPage):
             panels.append(contact(customer))
         offer = self.offer("Add a contract", "customer-contract", customer.pk)
         panels += [contract_panel(customer, offer), *self.services()]
+        matched = match_panel(self.scope, self.today, search=customer.code, customer=customer)
+        if matched is not None:
+            panels.append(matched)
         allowances = customer_allowances(customer, month_of(self.today, self.reseller.zone), self.scope)
         if allowances is not None:
             panels.append(allowances)

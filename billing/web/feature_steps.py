@@ -15,6 +15,7 @@ from billing.web.confirm import ConfirmedForm, bill_panels
 from billing.web.contracts import notice_words
 from billing.web.editing import find
 from billing.web.lookups import FEATURES, feature_rows
+from billing.web.match_panel import match_panel
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Choice, Code, Column, Date, Money, Text
 from resellerkpi.ui.forms import DayInput, Gated, ScopedChoiceField
@@ -77,9 +78,12 @@ class FeaturePage(DetailPage):
     def panels(self) -> list[Panel]:
         """Return its terms, its history and its charges."""
         feature = self.object
-        rows = feature_rows(self.today, pk__in=chain(feature)).order_by("start_date")
+        versions = chain(feature)
+        rows = feature_rows(self.today, pk__in=versions).order_by("start_date")
+        matched = match_panel(self.scope, self.today, search=feature.customer.code, feature__in=versions)
         panels: list[Panel] = [
             self.terms(),
+            *([matched] if matched else []),
             TablePanel("Over time", FEATURES, rows, row_url="feature"),
         ]
         if self.scope.can(MONEY):

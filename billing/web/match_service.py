@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
 from django.urls import URLPattern, path, reverse
@@ -72,6 +73,9 @@ class ServicePage(DetailPage):
             return [Action("Open the line", reverse("carrier-charge", args=[row.line_id]), primary=True)]
         if row.finding in (Finding.NO_CHARGE, Finding.BILL_MISSING, Finding.NO_RENTAL):
             found.append(Action("Lines to allocate", f"{reverse('carrier-charge-list')}?state=open"))
+        if row.finding == Finding.NO_RENTAL and row.customer_id and self.scope.can(Capability.EDIT_BOOK):
+            start = reverse("customer-feature", args=[row.customer_id])
+            found.append(Action("Add a feature", f"{start}?{urlencode({'number': str(row.number)})}"))
         if row.number_id:
             found.append(
                 Action("Open the number", reverse("number", args=[row.number_id]), primary=not row.feature_id)

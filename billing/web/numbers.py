@@ -23,6 +23,7 @@ from billing.models import (
 from billing.web.charges import waiting_panel
 from billing.web.editing import BookForm, RecordForm, find, list_actions
 from billing.web.lookups import FEATURES, TARIFFS, TariffField, current_on, feature_rows, tariff_rows
+from billing.web.match_panel import match_panel
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Choice, Code, Column, Date, DateTime, Minutes, Money, Text
 from resellerkpi.ui.filters import OneOf, ScopedFilterSet, SearchFilter
@@ -157,9 +158,11 @@ class NumberPage(DetailPage):
         )
         if self.scope.can(Capability.EDIT_BOOK):
             panels.append(self.supply())
+        matched = match_panel(self.scope, self.today, search=self.object.number, **mine)
         return [
             *panels,
             self.features(),
+            *([matched] if matched else []),
             self.tariffs(),
             *([waiting_panel(self.scope, number=self.object)] if self.scope.can(MONEY) else []),
             self.calls(),
