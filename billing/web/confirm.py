@@ -46,9 +46,10 @@ class ConfirmedForm(BookForm):
             return self.show(form, status=422)
         if request.POST.get(SEEN) == digest(form):
             return super().post(request, *args, **kwargs)
+        refusals: tuple[type[Exception], ...] = (*self.refusals, BusyNow)
         try:
             panels = self.consequences(form)
-        except (*self.refusals, BusyNow) as refused:
+        except refusals as refused:
             form.add_error(getattr(refused, "field", None), str(refused))
             return self.show(form, status=422)
         if not panels and not self.danger:

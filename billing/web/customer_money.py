@@ -14,6 +14,7 @@ from billing.models import Allocation, Customer, Invoice
 from billing.models.watermarks import BILLED, JOIN_BILLED, UNBILLED
 from billing.preview import waiting
 from billing.receivables.ledger import balances
+from billing.receivables.mandates import latest_mandate, mandate_words
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Choice, Code, Column, Date, Flag, Money
 from resellerkpi.core.scope import Scope
@@ -96,11 +97,15 @@ def money_facts(customer: Customer, scope: Scope, today: date) -> Facts:
         items.append(("Minimum invoice", money(customer.minimum_invoice, customer.currency)))
         if customer.credit_limit is not None:
             items.append(("Credit limit", money(customer.credit_limit, customer.currency)))
+    pays: list[tuple[Any, ...]] = [("Pays by", customer.get_payment_method_display())]
+    if scope.can(MONEY) and customer.payment_method == Customer.Method.DIRECT_DEBIT:
+        record = reverse("customer-mandate", args=[customer.pk]) if scope.can(Capability.COLLECT) else ""
+        pays.append(("Mandate", mandate_words(latest_mandate(customer), today), record))
     return Facts(
         "Billing",
         [
             *items,
-            ("Pays by", customer.get_payment_method_display()),
+            *pays,
             ("Terms", f"{customer.terms_days} days"),
             ("Billed", f"{customer.billing_cycle.capitalize()}, on day {customer.billing_day}"),
             ("VAT", percent(customer.vat_rate / 100)),

@@ -38,7 +38,7 @@ class BookForm(FormPage):
     """A form that changes the book; refusals of the book are shown at their field."""
 
     capability = Capability.EDIT_BOOK
-    refusals = (BookRefused,)
+    refusals: tuple[type[Exception], ...] = (BookRefused,)
     done: str = "Saved."
 
     def succeed(self, url: str, words: str = "") -> str:

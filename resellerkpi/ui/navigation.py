@@ -109,6 +109,7 @@ SECTIONS: tuple[Section, ...] = (
             Entry("Invoices", "invoice-list", _C.VIEW_MONEY),
             Entry("Credit notes", "credit-note-list", _C.VIEW_MONEY),
             Entry("Payments", "payment-list", _C.VIEW_MONEY),
+            Entry("Mandates", "mandate-list", _C.VIEW_MONEY),
             Entry("Aged debt", "aged-debt", _C.VIEW_MONEY),
             Entry("Exchange rates", "exchange-rates", _C.VIEW_MONEY),
         ),

@@ -36,7 +36,7 @@ ORDER BY 3, 1
     name="Direct Debit customers without a mandate",
     family=Family.PRE_BILLING,
     level=Level.WARNING,
-    page="customer-edit",
+    page="customer-mandate",
 )
 def mandates_missing(ask: Ask) -> Iterator[Found]:
     """Customers who pay by Direct Debit, have something to pay and no mandate in force when the bills are collected."""
