@@ -91,7 +91,9 @@ def sign(look: WeekLook, *, reseller: Reseller, now: datetime, user: User | None
     if today < week.begins:
         raise BadReview("This week has not begun yet.")
     if not look.is_ready:
-        raise BadReview(f"{look.open} of {len(look.steps)} steps need a look first.")
+        raise BadReview(
+            f"{look.open} of {len(look.steps)} steps need{'s' if look.open == 1 else ''} a look first."
+        )
     signed = SignedWeek.objects.create(
         reseller=reseller,
         month=week.month,

@@ -19,16 +19,18 @@ MISSED, LATE = (2, 3), (1, 4)
 NOTES = {
     "error-rates": "Two ranges were not in the book; added, and the calls priced again.",
     "unusual-invoices": "Rang the customer: a new branch, the bill is right.",
+    "unrated-after-files": "Asked the carrier whose number it is; its calls wait under Billing errors.",
+    "leaks": "Went through the register: the larger ones are given out, the rest wait for next month.",
     "churn": "One moved away, one went to a cheaper line rental.",
     "declining-lines": "Asked to call the two largest before their contracts end.",
     "onboarding": "Mandate form sent again.",
     "old-tariffs": "Letters go out with the next bills.",
-    "collection-success": "Three cards had expired; asked for direct debit.",
+    "collection-success": "Three cards had expired; asked for Direct Debit.",
 }
 #: How many months ago, week, step, what, KPI, days until due, what came of it ("" while it is open).
 PLANS = (
     (3, 1, "error-rates", "Get the missing ranges from the carrier", "unrated_calls", 21, "Ranges are in the book."),
-    (2, 4, "collection-success", "Move card payers to direct debit", "payment_first_time_success", 60, ""),
+    (2, 4, "collection-success", "Move card payers to Direct Debit", "payment_first_time_success", 60, ""),
     (1, 3, "old-tariffs", "Offer the new plan to who is on an old tariff", "old_tariff_customers", 45, ""),
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ from django.db.models import Count
 
 from billing.models import CdrFile, Finding
 from kpis.reading import Reader
+from kpis.words import month as month_words
 from reports.filters import FREE, AsOfFilters
 from reports.models import Evidence, ReviewAction, ReviewMark
 from reports.registry import REPORTS
@@ -155,10 +156,20 @@ class _Seen:
             step=step,
             figures=figures,
             links=links_of(step, week.month, self.scope, self.today),
-            why=_why(step, figures, self.figures, [*files, *found_open(step, self.findings)]),
+            why=_why(
+                step, figures, self.figures, [*self.ahead(step), *files, *found_open(step, self.findings)]
+            ),
             mark=self.marks.get((week.number, step.slug)),
             actions=[a for a in self.actions if a.step == step.slug and week.number in (a.week, step.week)],
         )
+
+    def ahead(self, step: Step) -> list[str]:
+        """Return a sentence for each rule about a month that has not begun: it cannot be kept yet."""
+        months = {"this": self.figures.month, "last": self.figures.last}
+        lines = [line for line in step.kpis if line.rule and months[line.of] > self.today]
+        return [
+            f"{line.kpi.name}: there is no figure for {month_words(months[line.of])} yet." for line in lines
+        ]
 
 
 def _why(step: Step, shown: Sequence[Shown], figures: Figures, more: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from kpis.registry import load
 from kpis.words import shown
 from reports.models import ReviewStep
 from reports.registry import REPORTS
+from reports.reviewing.checks import named
 
 #: How often a step is done: value to words.
 CADENCES = {
@@ -67,6 +68,8 @@ class KpiLine:
         """When it is clear, in words; "" for never by itself."""
         if not self.rule:
             return ""
+        if self.rule == "not_worse" and not self.limit:
+            return f"not worse than {AGAINST[self.against]}"
         if self.rule == "not_worse":
             unit = "percentage points" if self.kpi.unit is Unit.PERCENT else "%"
             limit = format((self.limit or Decimal(0)).normalize(), "f")
@@ -128,7 +131,7 @@ class Step:
         """When it is clear by itself, in words; nothing for a step that a person has to look at."""
         found = [f"{line.kpi.name}: {line.words}" for line in self.kpis if line.rule]
         if self.check:
-            found.append("no open finding")
+            found.append(f"{named(self.check)}: no open finding")
         if self.cadence == "file":
             found.append("no call without a price in the files of the week")
         return found

@@ -83,7 +83,14 @@ class PostBillingPage(DetailPage):
             _failed(found),
             _vat(found),
             *_forecast(found["forecast"], self._came(found["forecast"])),
-            HtmlPanel("reports/_post_billing_made.html", {"kept": self.kept, "run": self.object}),
+            HtmlPanel(
+                "reports/_post_billing_made.html",
+                {
+                    "kept": self.kept,
+                    "run": self.object,
+                    "as_of": day(date.fromisoformat(found["forecast"]["made_on"])),
+                },
+            ),
         ]
 
     def _came(self, made: dict[str, Any]) -> dict[tuple[str, str], D]:

@@ -26,7 +26,11 @@ BILLS: dict[str, tuple[Column, ...]] = {
     "unpaid": (
         *_WHO,
         Money(name="gross", label="This bill"),
-        Money(name="unpaid", label="Unpaid before", help="Open on earlier invoices, over 5.00."),
+        Money(
+            name="unpaid",
+            label="Unpaid before",
+            help="Open on earlier invoices when the bills were produced, over 5.00.",
+        ),
         Code(name="currency"),
     ),
     "final": (

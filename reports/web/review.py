@@ -8,12 +8,12 @@ from django.http import Http404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from billing.checks.registry import of_family
 from billing.models import Finding
 from kpis.kpi import KPIS
 from kpis.words import NOT_AVAILABLE, shown
 from reports.models import ReviewAction
 from reports.reviewing import days
+from reports.reviewing.checks import family_of
 from reports.reviewing.days import Week
 from reports.reviewing.look import WeekLook, look_at
 from reports.reviewing.signed import as_signed
@@ -140,12 +140,15 @@ class WeekPage(Page):
         self.look = look
         return {**shared, "look": look, "steps": self.steps(look), "has_begun": week.standing != "ahead"}
 
-    def register(self, check: str) -> str:
-        """Return where the findings of a step's check are worked through, "" for who may not."""
-        leaks = {Finding.Family.LEAKAGE.value, *(c.slug for c in of_family(Finding.Family.LEAKAGE))}
-        if check not in leaks or not self.scope.can(Capability.VIEW_MARGIN):
-            return ""
-        return reverse("leakage") + (f"?check={check}" if check != Finding.Family.LEAKAGE else "")
+    def register(self, check: str) -> tuple[str, str] | None:
+        """Return where the findings of a step's check are worked through, None for who may not."""
+        family = family_of(check)
+        if family == Finding.Family.LEAKAGE and self.scope.can(Capability.VIEW_MARGIN):
+            narrowed = f"?check={check}" if check != family else ""
+            return "Leakage register", reverse("leakage") + narrowed
+        if family == Finding.Family.WATCH and self.scope.can(Capability.VIEW_USAGE):
+            return "Fraud watch", reverse("fraud-watch")
+        return None
 
     def steps(self, look: WeekLook) -> list[dict[str, Any]]:
         """Return each step with its links, its form and its actions."""

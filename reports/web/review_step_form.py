@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from kpis.kpi import KPIS
 from kpis.words import DIMENSIONS
 from reports.registry import REPORTS
+from reports.reviewing.checks import choices as checks
 from reports.reviewing.steps import (
     AGAINST,
     CADENCES,
@@ -31,7 +32,7 @@ ROLES = [("", "Anybody"), (Role.OWNER.value, Role.OWNER.label), (Role.FINANCE.va
 
 
 class StepEditForm(forms.Form):
-    """A step: words, week, how often; up to four KPIs with when each is clear; up to two reports."""
+    """A step: words, week, how often; up to four KPIs with when each is clear; up to two reports; a check."""
 
     title = forms.CharField(label="Title", max_length=120)
     help = forms.CharField(
@@ -76,6 +77,9 @@ class StepEditForm(forms.Form):
             )
             lines = {f"report_{n}": _choice("Report", reports), f"span_{n}": _choice("Over", SPANS.items())}
             self._add(f"Report {n}", {**lines, f"params_{n}": query})
+        found = _choice("Check", checks())
+        found.help_text = "The step needs a look while the check has open findings, and leads to them."
+        self._add("Check", {"check": found})
 
     def _add(self, title: str, fields: Mapping[str, forms.Field]) -> None:
         self.fields.update(fields)
@@ -96,9 +100,9 @@ class StepEditForm(forms.Form):
         if (
             not self.errors
             and data["cadence"] in ("monthly", "quarterly")
-            and not (self._kpis() or self._reports())
+            and not (self._kpis() or self._reports() or data.get("check"))
         ):
-            raise ValidationError("Choose at least one figure or report to look at.")
+            raise ValidationError("Choose at least one figure, report or check to look at.")
         return data
 
     def _kpis(self) -> tuple[KpiLine, ...]:
@@ -141,6 +145,7 @@ class StepEditForm(forms.Form):
             minutes=d["minutes"],
             role=d["role"],
             in_use=d["in_use"],
+            check=d["check"],
             kpis=self._kpis(),
             reports=self._reports(),
         )
@@ -168,7 +173,7 @@ def _query(text: str) -> str:
 
 def initial_of(step: Step) -> dict[str, Any]:
     """Return a step as its form shows it."""
-    names = ("title", "help", "week", "position", "cadence", "minutes", "role", "in_use")
+    names = ("title", "help", "week", "position", "cadence", "minutes", "role", "in_use", "check")
     found: dict[str, Any] = {name: getattr(step, name) for name in names}
     for n, line in enumerate(step.kpis[:KPI_LINES], 1):
         kept = line.kept()

@@ -12,6 +12,7 @@ from reports.models import ReviewSettings, ReviewStep
 from reports.registry import REPORTS
 from reports.reviewing import template as changes
 from reports.reviewing.acts import BadReview
+from reports.reviewing.checks import named
 from reports.reviewing.days import FOUR, due_days
 from reports.reviewing.defaults import STEPS
 from reports.reviewing.steps import (
@@ -32,6 +33,7 @@ COLUMNS = (
     Int(name="minutes", label="Minutes", sortable=False),
     Text(name="kpis", label="Figures", sortable=False),
     Text(name="reports", label="Reports", sortable=False),
+    Text(name="check", label="Check", sortable=False),
     Text(name="clears", label="Clear by itself when", sortable=False),
     Text(name="standing", label="Template", sortable=False),
 )
@@ -95,6 +97,7 @@ def _row(step: Step, is_changed: bool) -> dict[str, Any]:
         "minutes": step.minutes or None,
         "kpis": ", ".join(dict.fromkeys(line.kpi.name for line in step.kpis)),
         "reports": ", ".join(REPORTS.get(line.slug).name for line in step.reports if line.slug in REPORTS),
+        "check": named(step.check) if step.check else "",
         "clears": "; ".join(step.clears) or "a person looked",
         "standing": standing if step.in_use else "Left out",
     }

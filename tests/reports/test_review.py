@@ -12,7 +12,8 @@ import pytest
 import time_machine
 from django.db import InternalError, transaction
 
-from billing.models import Carrier, CdrFile, Customer, Feature, Invoice, NumberAssignment
+from billing.checks.declare import CHECKS
+from billing.models import Carrier, CdrFile, Customer, Feature, Finding, Invoice, NumberAssignment
 from kpis.kpi import KPIS
 from kpis.reading import Reader
 from kpis.snapshots import refresh
@@ -185,6 +186,16 @@ def test_a_step_clears_by_itself_or_says_why_not(
     assert (found.why, found.state) == ([wrong] if wrong else [], "look" if wrong else "clear")
 
 
+def test_a_rule_about_a_month_that_has_not_begun_is_not_clear_yet(alpha: Reseller) -> None:
+    step = Step(
+        "own", 1, "Own", "", kpis=(KpiLine("total_invoiced", of="this", rule="not_worse", limit=D(0)),)
+    )
+    assert step.clears == ["Total invoiced: not worse than the month before"]
+    with enter(scope_of(alpha)):
+        found = look(alpha, 1, steps=[step], month=date(2026, 8, 1)).steps[0]
+    assert (found.state, found.why) == ("look", ["Total invoiced: there is no figure for Aug 2026 yet."])
+
+
 def test_a_step_without_a_rule_waits_for_a_person_and_one_role_sees_what_another_does(
     alpha: Reseller,
 ) -> None:
@@ -227,7 +238,7 @@ def carrier(made: Reseller) -> Any:
 
 def test_a_week_is_signed_when_every_step_is_clear_or_done_and_keeps_what_it_showed(alpha: Reseller) -> None:
     with enter(scope_of(alpha)):
-        with pytest.raises(BadReview, match="steps need a look first"):
+        with pytest.raises(BadReview, match="1 of 4 steps needs a look first"):
             acts.sign(look(alpha, 3), reseller=alpha, now=NOW, user=None)
         with pytest.raises(BadReview, match="has not begun"):
             acts.sign(do_all(alpha, 4), reseller=alpha, now=NOW, user=None)
@@ -386,6 +397,29 @@ def test_a_reseller_edits_the_template_and_puts_it_back(alpha: Reseller) -> None
             20,
             28,
         ]
+
+
+def test_a_step_watches_a_check_and_leads_to_its_findings(alpha: Reseller) -> None:
+    client = someone(alpha, Role.OWNER)
+    offered = dict(client.get("/review/steps/add/").context["form"].fields["check"].choices)
+    assert offered.keys() == {"", "leakage", *(c.slug for c in CHECKS if c.family in ("leakage", "watch"))}
+    given = {"title": "Fraud", "week": 2, "position": 1, "cadence": "monthly", "minutes": 2, "in_use": "on"}
+    assert (
+        "Choose at least one figure, report or check"
+        in client.post("/review/steps/add/", given).content.decode()
+    )
+    assert client.post("/review/steps/add/", given | {"check": "fraud_watch"}).status_code == 302
+    with enter(scope_of(alpha)):
+        [step] = [s for s in look(alpha, 2).steps if s.step.slug == "fraud"]
+        assert (step.state, step.step.clears) == ("clear", ["Fraud watch: no open finding"])
+        about = {"reseller": alpha, "family": "watch", "period": MAY, "first_seen": NOW, "last_seen": NOW}
+        for slug in ("fraud_watch", "fraud_watch", "unrated_calls"):
+            Finding.objects.create(
+                check_slug=slug, subject=str(uuid.uuid4()), label="One", level="warning", **about
+            )
+        [step] = [s for s in look(alpha, 2).steps if s.step.slug == "fraud"]
+        assert step.why == ["2 open findings to work through."]
+    assert '<a href="/usage/fraud/">Fraud watch</a>' in client.get("/review/2026-05/2/").content.decode()
 
 
 def test_the_pages_say_how_the_weeks_stand(alpha: Reseller) -> None:
