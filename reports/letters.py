@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal as D
 from importlib import import_module
 from typing import Any
 
@@ -17,6 +18,7 @@ from reports.run import scratch
 from reports.sharing import DEFAULT_DAYS, address_of, mint
 from resellerkpi.core.artifacts import path_of, store
 from resellerkpi.core.columns import Column, Text
+from resellerkpi.core.columns import figure as number
 from resellerkpi.core.mail import Attachment, Picture, rendered
 from resellerkpi.core.models import Artifact
 from resellerkpi.core.sheets import MEDIA
@@ -220,11 +222,15 @@ def _drawn(run: Run, drawn: Mapping[str, Any]) -> Artifact:
 def words_of(drawn: Mapping[str, Any]) -> str:
     """Return a chart in words: its title and the first points of each line."""
     unit = f" {drawn['unit']}" if drawn["unit"] else ""
-    told = []
-    for trace in drawn["traces"][:3]:
-        points = [
-            f"{x} {y}{unit}" for x, y in list(zip(trace["x"], trace["y"], strict=True))[:6] if y is not None
-        ]
-        name = f"{trace['name']}: " if len(drawn["traces"]) > 1 else ""
+    shown, told = _share if drawn["curve"] else str, []
+    lines = [trace for trace in drawn["traces"] if not trace.get("quiet")]
+    for trace in lines[:3]:
+        pairs = list(zip(trace["x"], trace["y"], strict=True))[:6]
+        points = [f"{shown(x)} {shown(y)}{unit}" for x, y in pairs if y is not None]
+        name = f"{trace['name']}: " if len(lines) > 1 else ""
         told.append(f"{name}{', '.join(points)}")
     return f"Chart: {drawn['title']}. {'; '.join(told)}."
+
+
+def _share(text: str) -> str:
+    return f"{number(D(text) * 100, 1)}\N{NO-BREAK SPACE}%"

@@ -28,8 +28,10 @@ def save(drawn: Mapping[str, Any], path: Path, *, accent: str) -> None:
     axes = picture.add_subplot()
     colours = (accent or "#0f5c8c", *SERIES)
     traces = list(drawn["traces"])
-    if drawn["bars"] and not drawn["dates"] and len(traces) == 1:
-        _lying(axes, traces[0], colours[0])
+    if drawn["curve"]:
+        _curved(axes, drawn, traces, colours)
+    elif drawn["bars"] and not drawn["dates"] and len(traces) == 1:
+        _lying(axes, traces[0], colours[0], whole=drawn["whole"])
     else:
         _standing(axes, drawn, traces, colours)
     axes.set_title(_title(drawn), loc="left", fontsize=11, fontweight="bold", color=INK, pad=10)
@@ -47,7 +49,7 @@ def _title(drawn: Mapping[str, Any]) -> str:
     return f"{drawn['title']} ({drawn['unit']})" if drawn["unit"] else str(drawn["title"])
 
 
-def _lying(axes: Any, trace: Mapping[str, Any], colour: str) -> None:
+def _lying(axes: Any, trace: Mapping[str, Any], colour: str, *, whole: bool) -> None:
     """Draw names down the side, so that long ones can be read; the largest first, at most MOST_NAMES."""
     names, values = trace["x"][:MOST_NAMES], _values(trace)[:MOST_NAMES]
     places = range(len(names))
@@ -55,8 +57,20 @@ def _lying(axes: Any, trace: Mapping[str, Any], colour: str) -> None:
     axes.set_yticks(places, [_short(name) for name in names])
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(FuncFormatter(_figure))
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole))
     axes.grid(axis="x", color=RULE, linewidth=0.7)
+
+
+def _curved(axes: Any, drawn: Mapping[str, Any], traces: Sequence[Any], colours: Sequence[str]) -> None:
+    """Draw shares over shares, and the line of an even spread dotted."""
+    for trace, colour in zip(traces, colours, strict=False):
+        line = {"color": QUIET, "linestyle": ":"} if trace.get("quiet") else {"color": colour}
+        axes.plot([D(x) for x in trace["x"]], _values(trace), linewidth=1.8, label=trace["name"], **line)
+    axes.set_xlabel(drawn["across"], color=QUIET, fontsize=8)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_formatter(FuncFormatter(_percent))
+    axes.grid(color=RULE, linewidth=0.7)
 
 
 def _standing(axes: Any, drawn: Mapping[str, Any], traces: Sequence[Any], colours: Sequence[str]) -> None:
@@ -85,7 +99,7 @@ def _standing(axes: Any, drawn: Mapping[str, Any], traces: Sequence[Any], colour
         step = -(-len(xs) // 12) or 1
         axes.set_xticks([at[x] for x in xs[::step]], [_short(x, 14) for x in xs[::step]])
     axes.yaxis.set_major_formatter(FuncFormatter(_figure))
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=drawn["whole"]))
     axes.grid(axis="y", color=RULE, linewidth=0.7)
 
 
@@ -96,6 +110,10 @@ def _values(trace: Mapping[str, Any]) -> list[D]:
 def _figure(value: Any, _: int) -> str:
     exact = D(repr(float(value))).quantize(D("0.01"))
     return number(exact, 0 if exact == exact.to_integral_value() else 2)
+
+
+def _percent(value: Any, _: int) -> str:
+    return f"{number(D(repr(float(value))) * 100, 0)}\N{NO-BREAK SPACE}%"
 
 
 def _day(value: Any, _: int) -> str:

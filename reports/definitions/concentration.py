@@ -11,7 +11,7 @@ from billing.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from reports.customers import CustomerFilters
 from reports.report import Preset, Report, TieOut
 from resellerkpi.core.access import Capability
-from resellerkpi.core.chartspec import Bar, Line
+from resellerkpi.core.chartspec import Bar, Curve
 from resellerkpi.core.columns import SUM, Code, Decimal, Int, Money, Percent, Text
 
 SHARE, WITHOUT = "Share", "If the customer leaves"
@@ -40,8 +40,14 @@ class Concentration(Report):
         Money(name="net", label="Revenue", total=SUM, help="Net invoiced less credit notes, before VAT."),
         Percent(name="share", label="Of all", group=SHARE, help="Revenue divided by that of all customers."),
         Percent(
+            name="customers",
+            label="Customers, running",
+            group=SHARE,
+            help="This customer and all larger ones, divided by all customers with revenue in the currency.",
+        ),
+        Percent(
             name="running",
-            label="Running",
+            label="Revenue, running",
             group=SHARE,
             help="Share of this customer and all larger ones together: the Lorenz curve from the top.",
         ),
@@ -70,7 +76,16 @@ class Concentration(Report):
     )
     charts = (
         Preset("customers", Bar(x="customer_name", y=("net",), title="Revenue by customer")),
-        Preset("running", Line(x="customer_name", y=("running",), title="Running share of the largest")),
+        Preset(
+            "running",
+            Curve(
+                x="customers",
+                y=("running",),
+                series="currency",
+                title="Running share of revenue, the largest customers first",
+                even="If all brought the same",
+            ),
+        ),
     )
 
     class Filters(CustomerFilters):
@@ -145,6 +160,7 @@ def _shares(f: CustomerFilters) -> Shares:
             running += row["net"]
             row |= {"rank": rank, "customer_name_id": row["customer_id"], "left": whole - row["net"]}
             row |= {"share": _part(row["net"], whole), "running": _part(running, whole)}
+            row["customers"] = _part(D(rank), D(len(ranked)))
             mine = max(row["net"], D(0))
             row["hhi"] = _part(10_000 * mine**2, above**2) or D(0)
             row["hhi_left"] = _part(10_000 * (squares - mine**2), (above - mine) ** 2)
@@ -162,5 +178,5 @@ def _named(ranked: Sequence[dict[str, Any]], top: int | None) -> Iterable[dict[s
     if not rest:
         return named
     sums: dict[str, Any] = {n: sum(r[n] or 0 for r in rest) for n in ("net", "share", "hhi")}
-    others = {"customer_name": f"All others ({len(rest):,})", "code": "", "running": rest[-1]["running"]}
-    return [*named, {"currency": rest[0]["currency"], **others, **sums}]
+    last = {n: rest[-1][n] for n in ("currency", "customers", "running")}
+    return [*named, {"customer_name": f"All others ({len(rest):,})", "code": "", **last, **sums}]

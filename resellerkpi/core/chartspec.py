@@ -24,3 +24,10 @@ class Bar(Chart):
 
 class Stack(Chart):
     """Stacked bars of parts that sum to a whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve(Chart):
+    """A line over a measured `x`: rows as they stand, from nothing to all, none summed; `even` names the diagonal."""
+
+    even: str = ""

@@ -8,20 +8,27 @@ from typing import Any
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from resellerkpi.core.chartspec import Bar, Chart, Stack
-from resellerkpi.core.columns import Column, Decimal, Minutes, Money, Percent
+from resellerkpi.core.chartspec import Bar, Chart, Curve, Stack
+from resellerkpi.core.columns import Column, Decimal, Int, Minutes, Money, Percent, ratio
 
 MOST_SERIES = 6
 Rows = Iterable[Mapping[str, Any]]
 
 
 def figure(chart: Chart, rows: Rows, columns: Sequence[Column]) -> dict[str, Any]:
-    """Return {traces, unit, format, bars, stacked}: numbers as exact text, at most six series, the rest summed."""
+    """Return what a chart plots: numbers as exact text, at most six series, the rest of them in one.
+
+    `whole` says that what is measured comes in whole numbers. A curve has the words `across` below it and, drawn
+    quietly, the line of an even spread.
+    """
     by_name = {c.name: c for c in columns}
     drawn = list(rows)
     series = _split(chart, drawn, by_name) if chart.series else _fields(chart, drawn, by_name)
-    series = _at_most(series)
+    curve = isinstance(chart, Curve)
     first = by_name.get(chart.y[0])
+    traces = [_trace(name, points, by_name) for name, points in series]
+    if isinstance(chart, Curve) and chart.even:
+        traces.append({"name": chart.even, "x": ["0", "1"], "y": ["0", "1"], "quiet": True})
     return {
         "title": chart.title,
         "bars": isinstance(chart, Bar | Stack),
@@ -29,7 +36,10 @@ def figure(chart: Chart, rows: Rows, columns: Sequence[Column]) -> dict[str, Any
         "unit": chart.unit or _unit(first, drawn),
         "format": _format(first),
         "dates": any(isinstance(row.get(chart.x), date) for row in drawn[:1]),
-        "traces": [_trace(name, points, by_name) for name, points in series],
+        "whole": all(_is_whole(by_name.get(name)) for name in chart.y),
+        "curve": curve,
+        "across": by_name[chart.x].title if curve else "",
+        "traces": traces,
     }
 
 
@@ -49,25 +59,38 @@ def _fields(
 def _split(
     chart: Chart, rows: list[Mapping[str, Any]], columns: Mapping[str, Column]
 ) -> list[tuple[str, Points]]:
-    found: dict[str, Points] = {}
     absent = f"No {columns[chart.series].title.lower()}" if chart.series in columns else "None"
-    for row in rows:
-        name = str(row.get(chart.series) or absent)
-        found.setdefault(name, []).append((_x(row.get(chart.x)), row.get(chart.y[0])))
-    return list(found.items())
+    named = [(str(row.get(chart.series) or absent), row) for row in rows]
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for name, row in named:
+        found.setdefault(name, []).append(row)
+    if len(found) > MOST_SERIES:
+        found = _at_most(chart, found, named, columns.get(chart.y[0]))
+    return [(name, [(_x(row.get(chart.x)), row.get(chart.y[0])) for row in of]) for name, of in found.items()]
 
 
-def _at_most(series: list[tuple[str, Points]]) -> list[tuple[str, Points]]:
-    """Keep the five largest series and add the others up into one when there are more than six."""
-    if len(series) <= MOST_SERIES:
-        return series
-    ranked = sorted(series, key=lambda s: sum(abs(D(y)) for _, y in s[1] if y is not None), reverse=True)
-    kept = {name for name, _ in ranked[: MOST_SERIES - 1]}
-    rest: dict[Any, D] = {}
-    for name, points in series:
-        for x, y in points if name not in kept else ():
-            rest[x] = rest.get(x, D(0)) + D(y or 0)
-    return [s for s in series if s[0] in kept] + [("All others", list(rest.items()))]
+def _at_most(
+    chart: Chart,
+    series: Mapping[str, list[Mapping[str, Any]]],
+    named: Sequence[tuple[str, Mapping[str, Any]]],
+    measure: Column | None,
+) -> dict[str, list[Mapping[str, Any]]]:
+    """Keep the five largest series; the others come together: amounts added up, averages from sums of their parts."""
+    value = chart.y[0]
+    sizes = {name: sum(abs(D(row[value] or 0)) for row in rows) for name, rows in series.items()}
+    kept = {*sorted(sizes, key=lambda name: sizes[name], reverse=True)[: MOST_SERIES - 1]}
+    parts = (measure.parts if measure else None) or (value,)
+    sums: dict[Any, dict[str, D]] = {}
+    for name, row in named:
+        if name not in kept:
+            into = sums.setdefault(row.get(chart.x), dict.fromkeys(parts, D(0)))
+            for part in parts:
+                into[part] += D(row.get(part) or 0)
+    rest = [
+        {chart.x: x, value: found[value] if value in parts else ratio(found, *parts)}
+        for x, found in sums.items()
+    ]
+    return {name: rows for name, rows in series.items() if name in kept} | {"All others": [*rest]}
 
 
 def _trace(name: str, points: Points, columns: Mapping[str, Column]) -> dict[str, Any]:
@@ -75,6 +98,8 @@ def _trace(name: str, points: Points, columns: Mapping[str, Column]) -> dict[str
 
 
 def _x(value: Any) -> Any:
+    if isinstance(value, D):
+        return format(value, "f")
     return value.isoformat() if isinstance(value, date | datetime) else value
 
 
@@ -93,6 +118,10 @@ def _unit(column: Column | None, rows: list[Mapping[str, Any]]) -> str:
     if isinstance(column, Minutes):
         return "minutes"
     return column.unit if isinstance(column, Decimal) else ""
+
+
+def _is_whole(column: Column | None) -> bool:
+    return isinstance(column, Int) or (isinstance(column, Decimal) and not column.decimals)
 
 
 def _format(column: Column | None) -> str:

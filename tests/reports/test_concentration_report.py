@@ -10,11 +10,13 @@ import pytest
 from billing.models import Customer
 from kpis.kpi import KPIS
 from kpis.reading import live
+from reports.charting import draw, offered
 from reports.models import Run
 from reports.registry import REPORTS
 from reports.render import Showing
 from reports.run import run
 from resellerkpi.core.scope import enter
+from resellerkpi.ui.charts import figure
 from tests.reports.bills import NOW, Bill, make_bills
 from tests.world import World, make_world
 
@@ -91,6 +93,24 @@ def test_the_rest_stands_in_one_row_and_nothing_is_lost(world: World) -> None:
     assert rows[3]["net"] == sum(sorted(revenue.values())[:4])
     assert D(made.totals[0]["net"]) == sum(revenue.values())
     assert D(made.totals[0]["hhi"]) == sum(r["hhi"] for r in every)
+
+
+def test_the_lorenz_curve_is_offered_and_drawn_from_the_ranks(world: World) -> None:
+    revenue = make_revenue(world)
+    with enter(world.alpha.scope()):
+        showing = Showing(run(REPORTS.get("concentration"), YEAR | {"top": ["3"]}, now=NOW))
+        presets = offered(REPORTS.get("concentration").charts, showing.columns, showing.run.keys)
+        drawing = draw(presets[1], showing.frozen, showing.columns, days=365)
+    ranked, running, wanted = sorted(revenue.values(), reverse=True), D(0), [(D(0), D(0))]
+    for rank, net in enumerate(ranked, 1):
+        running += net
+        wanted.append((D(rank) / 7, running / sum(ranked)))
+    plot = figure(drawing.chart, drawing.rows, drawing.columns)
+    assert [p.slug for p in presets] == ["customers", "running"]
+    assert [t["name"] for t in plot["traces"]] == ["Revenue, running", "If all brought the same"]
+    told = zip(*(map(D, plot["traces"][0][axis]) for axis in "xy"), strict=True)
+    places = D("0.000001")
+    assert [*told] == [(x.quantize(places), y.quantize(places)) for x, y in (*wanted[:4], wanted[-1])]
 
 
 def test_revenue_of_which_the_lines_differ_is_told(world: World) -> None:

@@ -286,6 +286,10 @@ def run_report(page: Page) -> str:
         ["Alpha Customer 2", "56.94"],
         ["Alpha Customer 3", "56.40"],
     ]
+    page.goto(f"{address}?chart=blank&x=method&y=rows")
+    page.locator("[data-drawn]").wait_for()
+    assert page.locator(".ytick text").all_text_contents() == ["0", "1", "2", "3"]
+    page.goto(address)
     return address
 
 
