@@ -1,6 +1,7 @@
 """The Invoices report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal as D
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from django.db.models.functions import Coalesce
 from billing.models import (
     Allocation,
     ChargeKind,
+    CreditNote,
     Customer,
     Dealer,
     Invoice,
@@ -20,16 +22,25 @@ from billing.models import (
 )
 from reports.currency import Billed
 from reports.fields import CodesField, PersonField, SeveralField, WordsField
-from reports.filters import ReportFilters
+from reports.filters import Params, ReportFilters
 from reports.grouping import customer_dimensions, dimension, time_dimensions
+from reports.invoice_entries import ENTRIES, entries
 from reports.report import Preset, Report, TieOut
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Bar
-from resellerkpi.core.columns import SUM, Choice, Code, Column, Date, Money, Percent, Text
+from resellerkpi.core.columns import SUM, Choice, Code, Column, Date, Money, Percent, Row, Text
+from resellerkpi.core.models import Reseller
+from resellerkpi.core.scope import current
 
 AMOUNT = DecimalField(max_digits=24, decimal_places=2)
 MARGIN = "Margin"
-SETTLED, SPLIT = "Settled", "Net by kind of charge"
+SETTLED, SPLIT, COSTS = "Settled", "Net by kind of charge", "Wholesale by kind of charge"
+VIEWS = [
+    ("invoices", "One line per invoice"),
+    ("breakdown", "Mini breakdown by kind of charge"),
+    ("wholesale", "Wholesale: cost by kind of charge, margin"),
+    ("accounts", "Accounts: invoices and credit notes by rate of VAT"),
+]
 STATES = [("", "Issued and cancelled"), *((s.value, str(s.label)) for s in Invoice.State)]
 
 WHO = (
@@ -116,12 +127,26 @@ KINDS = tuple(
     )
     for kind in ChargeKind
 )
+WHOLESALE = tuple(
+    Money(
+        name=f"cost_{kind.value}",
+        label=str(kind.label),
+        total=SUM,
+        group=COSTS,
+        needs=Capability.VIEW_WHOLESALE,
+        help=f"What suppliers charge for {kind.label.lower()} lines.",
+    )
+    for kind in ChargeKind
+)
+#: The layouts that split a figure of the lines by kind of charge: the lead of their columns, and the figure.
+BY_KIND = {"breakdown": ("net", "net"), "wholesale": ("cost", "cost")}
 
 
 class Invoices(Report):
     """What was invoiced, to whom, and what of it is settled: one line per invoice.
 
-    Use it after a bill run to check the round, and at any time to chase invoices over an amount.
+    Use it after a bill run to check the round, and at any time to chase invoices over an amount. The accounts layout
+    with CSV is for the accounting system; the credit notes of the period stand in it beside the invoices.
     """
 
     slug = "invoices"
@@ -129,7 +154,7 @@ class Invoices(Report):
     family = "Billing and money"
     needs = Capability.VIEW_MONEY
     dated = "invoice_date"
-    keys = ("number",)
+    keys = ("number", "document", "rate")
     moved_by: ClassVar[Mapping[str, Sequence[str]]] = {
         "paid": ("paid",),
         "credited": ("credited",),
@@ -160,11 +185,7 @@ class Invoices(Report):
 
         needs: ClassVar[Mapping[str, Capability]] = {"account_manager": Capability.VIEW_PEOPLE}
 
-        view = forms.ChoiceField(
-            required=False,
-            label="Layout",
-            choices=[("invoices", "One line per invoice"), ("breakdown", "Mini breakdown by kind of charge")],
-        )
+        view = forms.ChoiceField(required=False, label="Layout", choices=VIEWS)
         method = SeveralField(required=False, label="Payment methods", choices=Customer.Method.choices)
         amount = forms.DecimalField(
             required=False, label="Invoice amount at least", decimal_places=2, max_digits=14
@@ -181,18 +202,37 @@ class Invoices(Report):
         state = forms.ChoiceField(required=False, label="State", choices=STATES)
         suppress_zero = forms.BooleanField(required=False, label="Suppress zero values")
 
+        def __init__(self, params: Params, *, reseller: Reseller, now: datetime) -> None:
+            super().__init__(params, reseller=reseller, now=now)
+            if not current().can(Capability.VIEW_WHOLESALE):
+                layouts = [(view, label) for view, label in VIEWS if view != "wholesale"]
+                self.fields["view"].choices = layouts  # type: ignore[attr-defined]  # a choice field
+
         def defaults(self) -> dict[str, list[str]]:
             """Show one line per invoice."""
             return super().defaults() | {"view": ["invoices"]}
 
-    def shown(self, f: ReportFilters) -> Sequence[Column]:
-        """Return the columns; the breakdown splits net by kind of charge in the place of what was settled."""
-        return (
-            (*WHO, *BILLED, *KINDS, *MADE, *ABOUT) if f.cleaned_data["view"] == "breakdown" else self.columns
-        )
+        def clean(self) -> dict[str, Any]:
+            """Refuse to group the accounts' list, or to fill it with drafts."""
+            data = super().clean()
+            if data.get("view") == "accounts" and data.get("group_by"):
+                self.add_error("group_by", "Choose another layout to group; the accounts' layout is a list.")
+            if data.get("view") == "accounts" and data.get("state") == Invoice.State.DRAFT:
+                self.add_error("state", "Drafts are not for the accounts: they have no number yet.")
+            return data
 
-    def rows(self, f: ReportFilters) -> QuerySet[Any]:
-        """Return one row per invoice, by date and number, or the sums of each group."""
+    def shown(self, f: ReportFilters) -> Sequence[Column]:
+        """Return the columns of the layout; what is split by kind stands in the place of what was settled."""
+        return {
+            "breakdown": (*WHO, *BILLED, *KINDS, *MADE, *ABOUT),
+            "wholesale": (*WHO, BILLED[0], *WHOLESALE, *MADE, *ABOUT),
+            "accounts": ENTRIES,
+        }.get(f.cleaned_data["view"], self.columns)
+
+    def rows(self, f: ReportFilters) -> Iterable[Row]:
+        """Return one row per invoice, by date and number, or the sums of each group; or the accounts' entries."""
+        if f.cleaned_data["view"] == "accounts":
+            return entries(f, invoices(f), credit_notes(f))
         sums = self._amounts(f)
         found = f.priced(invoices(f))
         if f.groups:
@@ -214,12 +254,16 @@ class Invoices(Report):
         """Return the amounts of a query by column; of the breakdown with net by kind of charge."""
         found = {name: f.money(name) for name in ("net", "vat", "gross", "credited", "paid", "unpaid")}
         found |= {"cost": f.money("cost", places=6), "margin": f.money("margin", places=6)}
-        if f.cleaned_data["view"] == "breakdown":
-            found |= {f"net_{k.value}": f.money(f"of_{k.value}") for k in ChargeKind}
+        if by_kind := BY_KIND.get(f.cleaned_data["view"]):
+            lead, field = by_kind
+            places = 6 if field == "cost" else 2
+            found |= {f"{lead}_{k.value}": f.money(f"of_{k.value}", places=places) for k in ChargeKind}
         return found
 
     def tie_outs(self, f: ReportFilters, totals: Sequence[Mapping[str, Any]]) -> list[TieOut]:
         """Compare net, VAT and gross with the invoices' own lines, VAT rows and ledger entries, to the penny."""
+        if f.cleaned_data["view"] == "accounts":
+            return [] if f.to_currency else _booked(f, totals)
         chosen = invoices(f).exclude(state=Invoice.State.DRAFT)
         ours = _by_currency(chosen, "gross")
         ledger = _by_currency(
@@ -238,6 +282,18 @@ class Invoices(Report):
         return found
 
 
+def _booked(f: ReportFilters, totals: Sequence[Mapping[str, Any]]) -> list[TieOut]:
+    """Compare the accounts' entries with those of the ledger for the same documents."""
+    of_notes = LedgerEntry.objects.filter(kind="credit_note", credit_note__in=credit_notes(f).values("pk"))
+    of_invoices = LedgerEntry.objects.filter(kind="invoice", invoice__in=invoices(f).values("pk"))
+    billed, back = _by_currency(of_invoices, "amount"), _by_currency(of_notes, "amount")
+    ours = {total["currency"]: D(total["gross"]) for total in totals}
+    return [
+        TieOut("Entries against the ledger", c, ours.get(c, D(0)), billed.get(c, D(0)) + back.get(c, D(0)))
+        for c in sorted({*ours, *billed, *back})
+    ]
+
+
 def invoices(f: ReportFilters) -> QuerySet[Any]:
     """Return the invoices of a query with what is credited, paid and unpaid on the report's day."""
     asked, period = f.cleaned_data, f.interval
@@ -245,23 +301,37 @@ def invoices(f: ReportFilters) -> QuerySet[Any]:
         credited=_settled(f, credit_note__isnull=False), paid=_settled(f, credit_note__isnull=True)
     )
     rows = rows.annotate(unpaid=F("gross") - F("credited") - F("paid"), margin=F("net") - F("cost"))
-    if asked["view"] == "breakdown":
-        rows = rows.annotate(**{f"of_{k.value}": _net_of(k.value) for k in ChargeKind})
+    if by_kind := BY_KIND.get(asked["view"]):
+        rows = rows.annotate(**{f"of_{k.value}": _of_lines(k.value, by_kind[1]) for k in ChargeKind})
     rows = rows.filter(state=asked["state"]) if asked["state"] else rows.exclude(state=Invoice.State.DRAFT)
+    limits = {"gross__gte": asked["amount"], "unpaid__gte": asked["unpaid"]}
+    rows = rows.filter(
+        _of_customers(f), **{path: value for path, value in limits.items() if value is not None}
+    )
+    return rows.exclude(gross=0) if asked["suppress_zero"] else rows
+
+
+def credit_notes(f: ReportFilters) -> QuerySet[Any]:
+    """Return the credit notes dated in the period; none when only some invoices are asked for."""
+    asked, period = f.cleaned_data, f.interval
+    if asked["state"] or asked["amount"] is not None or asked["unpaid"] is not None:
+        return CreditNote.objects.none()
+    return CreditNote.objects.filter(_of_customers(f), date__gte=period.start, date__lt=period.end)
+
+
+def _of_customers(f: ReportFilters) -> Q:
+    """Return the condition on documents of the customers asked for."""
+    asked = f.cleaned_data
     wanted = {
         "customer__payment_method__in": asked["method"],
-        "gross__gte": asked["amount"],
-        "unpaid__gte": asked["unpaid"],
         "customer__billing_cycle": asked["cycle"],
         "customer__dealer__code__in": asked["dealer"],
         "customer__account_manager": asked.get("account_manager"),
     }
-    rows = rows.filter(**{path: value for path, value in wanted.items() if value not in (None, "", [])})
+    found = Q(**{path: value for path, value in wanted.items() if value not in (None, "", [])})
     if asked["customer"]:
-        rows = rows.filter(
-            Q(customer__code=asked["customer"]) | Q(customer__name__icontains=asked["customer"])
-        )
-    return rows.exclude(gross=0) if asked["suppress_zero"] else rows
+        found &= Q(customer__code=asked["customer"]) | Q(customer__name__icontains=asked["customer"])
+    return found
 
 
 def _settled(f: ReportFilters, **source: bool) -> Coalesce:
@@ -271,9 +341,10 @@ def _settled(f: ReportFilters, **source: bool) -> Coalesce:
     return _total(found.order_by().values("invoice").annotate(sum=Sum("amount")))
 
 
-def _net_of(kind: str) -> Coalesce:
+def _of_lines(kind: str, field: str) -> Coalesce:
+    """Sum a figure of an invoice's lines of a kind; costs are exact to six places."""
     lines = InvoiceLine.objects.filter(invoice=OuterRef("pk"), kind=kind)
-    return _total(lines.order_by().values("invoice").annotate(sum=Sum("net")))
+    return _total(lines.order_by().values("invoice").annotate(sum=Sum(field)))
 
 
 def _total(grouped: QuerySet[Any]) -> Coalesce:

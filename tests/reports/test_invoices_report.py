@@ -8,7 +8,15 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from billing.models import Allocation, Invoice, InvoiceLine
+from billing.models import (
+    Allocation,
+    CreditNote,
+    CreditNoteLine,
+    ExchangeRate,
+    Invoice,
+    InvoiceLine,
+    LedgerEntry,
+)
 from reports.registry import REPORTS
 from reports.render import Showing
 from reports.run import BadQuery, NotAllowed, run
@@ -76,6 +84,79 @@ def test_the_breakdown_splits_net_by_kind(world: World) -> None:
     assert "unpaid" not in first
 
 
+def test_the_wholesale_layout_splits_the_cost_by_kind(world: World) -> None:
+    first = made(world, view=["wholesale"])[0]
+    assert {k: v for k, v in first.items() if k.startswith("cost_")} == {
+        "cost_recurring": D("30.00"),
+        "cost_usage": D("10.123456"),
+        "cost_one_off": D(0),
+        "cost_carrier": D(0),
+        "cost_manual": D(0),
+        "cost_credit": D(0),
+    }
+    assert (first["net"], first["cost"], first["margin"]) == (D("80.00"), D("40.123456"), D("39.876544"))
+    assert made(world, view=["wholesale"], group_by=["customer"])[0]["cost_recurring"] == D("90.00")
+    with pytest.raises(BadQuery, match="Select a valid choice"):
+        made(world, dealer_of(world), view=["wholesale"])
+
+
+def credit(world: World, number: str, vat: str, *lines: tuple[str, str]) -> None:
+    """Issue a credit note on 12 November with lines of net and rate, and post it."""
+    net, customer = sum((D(net) for net, _ in lines), D(0)), world.alpha.customers[1]
+    own: dict[str, Any] = {"reseller": world.alpha.reseller}
+    with enter(world.alpha.scope()):
+        note = CreditNote.objects.create(
+            **own, customer=customer, number=number, date=date(2026, 11, 12), reason="Test", currency="GBP", net=net,
+            vat=D(vat), gross=net + D(vat), issued_at=NOW,
+        )  # fmt: skip
+        for amount, rate in lines:
+            CreditNoteLine.objects.create(
+                **own, credit_note=note, description="Back", net=D(amount), vat_rate=D(rate)
+            )
+        LedgerEntry.objects.create(
+            **own, customer=customer, date=note.date, kind="credit_note", amount=-note.gross, currency="GBP",
+            source_key=f"credit_note:{note.pk}", credit_note=note,
+        )  # fmt: skip
+
+
+def test_the_accounts_get_invoices_and_credit_notes_by_rate_of_vat(world: World) -> None:
+    credit(world, "CN-1", "2.08", ("10.00", "20"), ("1.40", "5"), ("4.00", "0"))
+    rows = made(world, view=["accounts"], customer=["C002"])
+    assert [
+        (r["kind"], r["document"], f"{r['day']:%d %b}", f"{r['due']:%d %b}", r["code"], r["rate"], r["net"], r["vat"],
+         r["gross"]) for r in rows
+    ] == [
+        ("invoice", "A-0002", "01 Nov", "15 Nov", "C002", D(20), D(100), D(20), D(120)),
+        ("credit_note", "CN-1", "12 Nov", "12 Nov", "C002", D(20), D(-10), D("-2.01"), D("-12.01")),
+        ("credit_note", "CN-1", "12 Nov", "12 Nov", "C002", D(5), D("-1.40"), D("-0.07"), D("-1.47")),
+        ("credit_note", "CN-1", "12 Nov", "12 Nov", "C002", D(0), D(-4), D(0), D(-4)),
+    ]  # fmt: skip
+    with enter(world.alpha.scope()):
+        asked = NOVEMBER | {"view": ["accounts"]}
+        whole = run(REPORTS.get("invoices"), asked | {"customer": ["C002"]}, now=NOW)
+        assert [(t["ours"], t["ledger"], t["ok"]) for t in whole.tie_outs] == [("102.52", "102.52", True)]
+        # The note of the tests has no lines, so no rate, and nobody posted it.
+        every = run(REPORTS.get("invoices"), asked, now=NOW)
+        unposted = [row for row in Showing(every).rows() if row["document"] == "CN-A-0003"]
+        assert [(r["rate"], r["net"], r["gross"]) for r in unposted] == [(None, D(-20), D(-20))]
+        assert [(t["ours"], t["ledger"], t["ok"]) for t in every.tie_outs] == [("298.52", "318.52", False)]
+    assert [r["document"] for r in made(world, view=["accounts"], unpaid=["51"])] == ["A-0002"]
+
+
+def test_entries_for_the_accounts_are_converted_at_the_rate_of_their_day(world: World) -> None:
+    credit(world, "CN-1", "2.00", ("10.00", "20"))
+    with enter(world.alpha.scope()):
+        for day, rate in ((date(2026, 11, 1), "0.8"), (date(2026, 11, 12), "0.9")):
+            ExchangeRate.objects.create(
+                reseller=world.alpha.reseller, base="EUR", currency="GBP", date=day, rate=D(rate)
+            )
+    rows = made(world, view=["accounts"], customer=["C002"], currency=["EUR"])
+    assert [(r["currency"], r["net"], r["vat"], r["gross"]) for r in rows] == [
+        ("EUR", D("125.00"), D("25.00"), D("150.00")),
+        ("EUR", D("-11.11"), D("-2.22"), D("-13.33")),
+    ]
+
+
 @pytest.mark.parametrize(
     ("params", "found"),
     [
@@ -138,6 +219,8 @@ def test_a_payment_taken_back_settles_nothing_from_that_day(world: World) -> Non
         ({"zone": ["Europe/Nowhere"]}, "Time zone: There is no time zone called “Europe/Nowhere”."),
         ({"dealer": ["NOPE"]}, "Dealers: Select a valid choice. NOPE"),
         ({"amount": ["lots"]}, "Invoice amount at least: Enter a number."),
+        ({"view": ["accounts"], "group_by": ["month"]}, "Choose another layout to group"),
+        ({"view": ["accounts"], "state": ["draft"]}, "Drafts are not for the accounts"),
     ],
 )
 def test_a_query_nobody_can_mean_is_refused(world: World, params: dict[str, Any], words: str) -> None:
