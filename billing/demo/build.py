@@ -22,7 +22,7 @@ from billing.demo.observe import store_observations
 from billing.demo.people import make_people
 from billing.demo.plan import plan_customers
 from billing.demo.rates import store_rates
-from billing.demo.refresh import refresh_kpis
+from billing.demo.refresh import find_leaks, refresh_kpis
 from billing.demo.services import plan_services
 from billing.demo.shape import Calendar, House, houses
 from billing.demo.store_book import set_statuses, store_book, store_dealers
@@ -39,6 +39,8 @@ Say = Callable[[str], None]
 BUILT = "demo.built"
 #: In how many of the latest months the KPIs were kept as they came; on which day of the next each month closes.
 KEPT, CLOSES_ON = 2, 6
+#: In how many of them leaks were looked for already.
+LOOKED = 6
 ACCEPTED = "Demo data: errors are planted and stay to be found."
 
 
@@ -197,8 +199,10 @@ def _months(
 
 
 def _keep_figures(reseller: Reseller, month: date, calendar: Calendar) -> None:
-    """Have the KPIs made in the first days of one of the latest months, which closes the one before as it was then."""
+    """Have leaks looked for in the first days of a late month, and KPIs made, which closes the one before as it was."""
     day = month + timedelta(days=CLOSES_ON - 1)
+    if month > calendar.ago(LOOKED) and day <= calendar.today:
+        find_leaks([reseller.code], at=_noon(day))
     if month > calendar.ago(KEPT) and day <= calendar.today:
         refresh_kpis([reseller.code], at=_noon(day))
 

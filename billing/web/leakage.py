@@ -120,7 +120,8 @@ class Register(ListPage):
 
 def this_month(reseller: Reseller, now: datetime) -> dict[str, tuple[Decimal, Decimal]]:
     """Return by currency what was found and what came back in the reseller's month so far."""
-    return movements(month_of(local_day(now, reseller.zone), reseller.zone).starts_at, now)
+    month = month_of(local_day(now, reseller.zone), reseller.zone)
+    return movements(month.starts_at, month.ends_at)
 
 
 def standing() -> list[dict[str, Any]]:
