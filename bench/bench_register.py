@@ -18,7 +18,7 @@ django.setup()
 
 from django.conf import settings
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 
 from bench.book import MONTH, Book, add_calls, make_book
@@ -39,6 +39,11 @@ ROUNDS, OPENED = 5, 40
 FIRST, NIGHTLY, MATCH = 6.0, 5.0, 10.0
 #: Seconds the 95th of a hundred openings of the review's month may take at the server.
 PAGE = 0.15
+#: Static files as they are: the bench has not collected them.
+PLAIN = {
+    **settings.STORAGES,
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
 LEAKS = """
 UPDATE billing_numberassignment SET start_date = '2026-08-01' WHERE reseller_id = %(r)s;
 UPDATE billing_customer SET payment_method = 'direct_debit' WHERE reseller_id = %(r)s AND id %% 10 < 3;
@@ -107,9 +112,9 @@ def match(book: Book) -> None:
         match_latest(book.reseller, now=NOW)
 
 
+@override_settings(ALLOWED_HOSTS=["testserver"], STORAGES=PLAIN)
 def review(book: Book) -> list[float]:
     """Open the month's review as its owner again and again; return the seconds of each, in order of size."""
-    settings.ALLOWED_HOSTS = ["testserver"]
     owner = User.objects.create(email=f"{book.reseller.code}@example.com", name="Bench")
     with enter(book.scope):
         Membership.objects.create(user=owner, reseller=book.reseller, role="owner")

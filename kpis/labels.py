@@ -20,7 +20,12 @@ FIXED: dict[str, dict[str, str]] = {
     "within": BUCKETS,
     "why": dict(NotProduced.Reason.choices),
     "open_for": {"0-30": "0–30 days", "31-60": "31–60 days", "61-90": "61–90 days", "91+": "91 days or more"},
-    "cause": {"unrated": "Calls without a price", "under_price": "Calls sold under their cost"},
+    "cause": {
+        "unrated": "Calls without a price",
+        "under_price": "Calls sold under their cost",
+        "unbilled": "Services provided and not billed",
+        "written_off": "Debt written off",
+    },
 }
 NONE = {
     "dealer": "No dealer",

@@ -33,6 +33,7 @@ class Options:
     anomaly_amount: Decimal = Decimal(100)
     anomaly_percent: Decimal = Decimal(15)
     anomaly_population: bool = False
+    leakage_write_offs: bool = False
     close_after_days: int = 5
     zone: str = "Europe/London"
     home: str = "GBP"

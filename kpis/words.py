@@ -133,6 +133,10 @@ SETTINGS = {
         "Standard deviation of the three months: of the population",
         "Otherwise of a sample, which is larger.",
     ),
+    "leakage_write_offs": (
+        "Revenue leaked includes debt written off",
+        "Otherwise it stands apart, as the share of invoices written off.",
+    ),
     "close_after_days": (
         "A month closes so many days after its end",
         "Its figures are then kept as they were.",

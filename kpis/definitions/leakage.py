@@ -8,7 +8,8 @@ from kpis.sources import BOOK, TRAFFIC_COUNT, Source
 from resellerkpi.core.access import Capability
 
 FAILED = "CASE WHEN r.state = 'error' THEN {} ELSE 0 END"
-#: Calls without a price, at the mean price of their destination in the month, else of their service; calls that lost.
+#: Calls without a price, at the mean price of their destination in the month, else of their service; calls that lost;
+#: what the register says is provided and not billed, a month, from its first month up to the day it was closed.
 LEAKED = Source(
     "leaked",
     " ".join(
@@ -25,10 +26,16 @@ LEAKED = Source(
             "sum(CASE service WHEN 'voice' THEN seconds ELSE calls END) AS units FROM trafficfact",
             "WHERE state = 'rated' AND currency = %(home)s GROUP BY 1, 2) q",
             "ON q.month = u.month AND q.service = u.service",
-            "UNION ALL SELECT month, day, 'under_price', currency, lost FROM usagefact WHERE lost <> 0)",
+            "UNION ALL SELECT month, day, 'under_price', currency, lost FROM usagefact WHERE lost <> 0",
+            "UNION ALL SELECT d.month, d.day, 'unbilled', f.currency, f.money_per_month FROM days d",
+            "JOIN billing_finding f ON f.reseller_id = %(reseller)s AND f.family = 'leakage'",
+            "AND f.check_slug IN ('missing_recurring', 'free_by_mistake') AND f.money_per_month > 0",
+            "AND f.period <= d.day AND (f.closed_at IS NULL OR (f.closed_at AT TIME ZONE %(zone)s)::date > d.day)",
+            "WHERE d.asked UNION ALL SELECT month, day, 'written_off', currency, written_off FROM moneyfact",
+            "WHERE %(leakage_write_offs)s AND written_off <> 0)",
         ]
     ),
-    ("trafficfact", "usagefact"),
+    ("trafficfact", "usagefact", "moneyfact"),
     "r.currency",
     {"cause": "r.cause"},
     of_customers=False,
@@ -206,17 +213,21 @@ def old_tariff_customers() -> Shape:
     unit=Unit.MONEY,
     good=Good.DOWN,
     rollup=Rollup.SUM,
-    version=1,
+    version=2,
     by=("cause",),
     estimate=True,
+    settings=("leakage_write_offs",),
     needs=Capability.VIEW_MARGIN,
     sources="SAFE",
 )
 def leakage_total() -> Shape:
-    """Calls of the month without a price, at what their destination brought + what calls sold under their cost lost.
+    """Calls without a price, at what their destination brought + calls’ loss under cost + services not billed.
 
     The first is estimated: seconds (messages, sessions) × mean price of the priced calls of that destination in the
-    month, of the service where none was priced. A call is in one of the two only.
+    month, of the service where none was priced; a call is in one of the first two only. Services that are provided and
+    not billed, or free by mistake, count a month’s price each from the month in which it began, as long as the register
+    has not closed them by the month’s end; one found later counts in the months before, too. Debt written off in the
+    month is added where the setting says so.
     """
     return flow(Part(LEAKED, "r.amount"))
 
@@ -233,7 +244,7 @@ def _leaked(needed: Sequence[Parts]) -> tuple[Decimal, Decimal, None]:
     unit=Unit.PERCENT,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     small_base=False,
     estimate=True,
     needs=Capability.VIEW_MARGIN,

@@ -56,6 +56,7 @@ class KpiSettings(TenantModel):
     anomaly_amount = models.DecimalField(max_digits=12, decimal_places=2, default=100, db_default=100)
     anomaly_percent = models.DecimalField(max_digits=5, decimal_places=2, default=15, db_default=15)
     anomaly_population = models.BooleanField(default=False, db_default=False)
+    leakage_write_offs = models.BooleanField(default=False, db_default=False)
     close_after_days = models.PositiveSmallIntegerField(default=5)
 
     class Meta:

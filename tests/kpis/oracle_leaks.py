@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tests.kpis import oracle as o
 from tests.kpis.worlds import MONTHS
+from tests.kpis.worlds_units import slug_of
 
 D = Decimal
 Cells = dict[tuple[str, date, str], tuple[D, D | None]]
@@ -51,6 +52,21 @@ def story(steps: list[Told], until: date) -> tuple[list[Told], int | None, date 
     return told, is_open if state == "open" else None, since
 
 
+def unbilled(steps: list[Told], month: date) -> D:
+    """Return what a leak costs a month, when it had begun and was not closed by the month's end, as it is known now."""
+    seen = [step for step in steps if step[1] == "found"]
+    closed: date | None = None
+    is_open = False
+    for day, what, _ in steps:
+        if what in ("gone", "recover") and is_open:
+            closed, is_open = day, False
+        elif what == "found" and not is_open and story(steps, day)[1] is not None:
+            closed, is_open = None, True
+    if not seen or seen[-1][0].replace(day=1) > o.close(month) or (closed and closed <= o.close(month)):
+        return D(0)
+    return (D(seen[-1][2]) / 4).quantize(D("0.01"), ROUND_HALF_UP)
+
+
 def band(days: int) -> str:
     """Return how long a leak has been open, in bands."""
     return next((name for last, name in ((30, "0-30"), (60, "31-60"), (90, "61-90")) if days <= last), "91+")
@@ -88,7 +104,7 @@ def expected(slug: str, book: Any, dimension: str) -> Cells:
         for place, age, currency, top, bottom in lines(slug, book, month):
             at = book["units"]["leaks"][place][0]
             c = book["customers"][at] if at < len(book["customers"]) else None
-            key = {"": "", "leak": f"leak_{place}", "open_for": age}.get(dimension, "")
+            key = {"": "", "leak": slug_of(place), "open_for": age}.get(dimension, "")
             if dimension not in ("", "leak", "open_for") and c and not c["is_test"]:
                 key = o.key_of(c, month, dimension)
             old = found.get((key, month, currency), (D(0), None))

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.kpis import oracle as o
+from tests.kpis import oracle_leaks
 from tests.kpis import oracle_more as m
 from tests.kpis.oracle_more import Out, Row, back, one
 from tests.kpis.oracle_units import rounded
@@ -223,6 +224,8 @@ def leaks(book: Row, month: date) -> Iterator[Line]:
     for _, c in people(book):
         for _, x, lost, _ in RULES["negative_margin_loss"](c, month):
             yield {"cause": "under_price"}, x, lost, None
+    for _, currency, steps in of(book, "leaks")[:1]:
+        yield {"cause": "unbilled"}, currency, oracle_leaks.unbilled(steps, month), None
 
 
 def of_files(slug: str, book: Row, month: date) -> Iterator[Line]:

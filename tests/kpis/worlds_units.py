@@ -124,7 +124,7 @@ def load(book: dict[str, Any], reseller: Reseller, customers: list[Customer]) ->
             last_call_at=None if wait is None else noon(day - timedelta(days=wait)),
         )  # fmt: skip
     for index, (place, currency, steps) in enumerate(book.get("leaks", [])):
-        leak(reseller, f"leak_{index}", customers[place] if place < len(customers) else None, currency, steps)
+        leak(reseller, slug_of(index), customers[place] if place < len(customers) else None, currency, steps)
     _bills(book, reseller, customers, both)
     _rates(
         book.get("bought", []),
@@ -141,10 +141,15 @@ def load(book: dict[str, Any], reseller: Reseller, customers: list[Customer]) ->
             )  # fmt: skip
 
 
+def slug_of(index: int) -> str:
+    """Return the check of a leak: the first is of charges that are missing."""
+    return "missing_recurring" if index == 0 else f"leak_{index}"
+
+
 def leak(reseller: Reseller, slug: str, customer: Customer | None, currency: str, steps: list[Any]) -> None:
     """Let a leak of a check of its own live through its steps in the register, as the checks and people would."""
     for day, what, money in steps:
-        here = Found("x", "x", day.replace(day=1), "x", None, Decimal(money), currency)
+        here = Found("x", "x", day.replace(day=1), "x", Decimal(money) / 4, Decimal(money), currency)
         here = replace(here, customer_id=customer and customer.pk)
         row = Finding.objects.filter(reseller=reseller, check_slug=slug).first()
         if what in ("found", "gone"):
