@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.apps import apps
@@ -184,11 +185,22 @@ def tables_of(kpi: Kpi) -> list[str]:
         for part in root.parts():
             texts = [part.source.rows, *(FACTS[t] for t in part.source.tables)]
             texts += [ACCOUNT] if part.source.of_customers else []
-            names.update(name for text in texts for name in re.findall(r"\b(?:billing|kpis)_(\w+)", text))
+            names.update(name for text in texts for name in _mentioned(text))
     told = {CAMPAIGNS for name in names if name == "campaign"}
-    models = {m._meta.model_name: m for m in apps.get_app_config("billing").get_models()}
-    told |= {_plural(models[n]) for n in names if n in models and n != "observation"}
+    plurals = _plurals()
+    told |= {plurals[n] for n in names if n in plurals and n != "observation"}
     return sorted(told)
+
+
+@cache
+def _mentioned(sql: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\b(?:billing|kpis)_(\w+)", sql))
+
+
+@cache
+def _plurals() -> dict[str, str]:
+    models = apps.get_app_config("billing").get_models()
+    return {str(model._meta.model_name): _plural(model) for model in models}
 
 
 def _plural(model: Any) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 
 from billing.observed import METRICS
 from kpis.measures import Measure
@@ -231,8 +232,9 @@ class Kpi:
         """Whether every part belongs to customers, so that a dealer may see it for his own."""
         return all(p.source.of_customers for p in self.parts())
 
+    @cached_property
     def fingerprint(self) -> str:
-        """Return a hash of all that decides the figure; a test fails when it moves and the version does not."""
+        """A hash of all that decides the figure; a test fails when it moves and the version does not."""
         said: list[str] = [
             self.unit,
             self.rollup,

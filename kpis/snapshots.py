@@ -86,7 +86,7 @@ class Refreshed:
 
 def versions(options: Options) -> str:
     """Return a hash of every KPI's version and fingerprint and of the settings: when it moves, all is made anew."""
-    said = [f"{k.slug}:{k.version}:{k.fingerprint()}" for k in KPIS]
+    said = [f"{k.slug}:{k.version}:{k.fingerprint}" for k in KPIS]
     return hashlib.sha256("\n".join([*said, options.text()]).encode()).hexdigest()
 
 

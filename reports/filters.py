@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -22,7 +22,7 @@ from reports.grouping import Dimension
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import day
 from resellerkpi.core.models import Reseller
-from resellerkpi.core.periods import PRESETS, Period, add_months, month_of, preset
+from resellerkpi.core.periods import PRESETS, Period, add_months, month_of, preset, zone_names
 from resellerkpi.core.scope import current
 from resellerkpi.ui.forms import DayInput
 
@@ -41,7 +41,7 @@ PERIODS = [
 
 
 def _known_zone(name: Any) -> None:
-    if name not in available_timezones():
+    if name not in zone_names():
         raise ValidationError(f"There is no time zone called “{name}”.")
 
 

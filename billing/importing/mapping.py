@@ -3,10 +3,10 @@
 import codecs
 from collections.abc import Mapping
 from typing import Any
-from zoneinfo import available_timezones
 
 from billing.importing.refused import FileRefused
 from billing.importing.registry import FIELDS, Candidates, Column, Format
+from resellerkpi.core.periods import zone_names
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "service": ("voice", "sms", "data"),
@@ -98,7 +98,7 @@ def _text(spec: dict[str, Any], key: str) -> str:
         raise MappingRefused(f"“{key}” is a text.")
     if key == "delimiter" and len(value) != 1:
         raise MappingRefused("“delimiter” is one character.")
-    if key == "zone" and value and value not in available_timezones():
+    if key == "zone" and value and value not in zone_names():
         raise MappingRefused(f"There is no time zone “{value}”.")
     if key == "encoding":
         try:

@@ -2,7 +2,6 @@
 
 from functools import lru_cache
 from typing import Any
-from zoneinfo import available_timezones
 
 import holidays
 from babel import Locale
@@ -17,6 +16,7 @@ from billing.web.tariff_rates import short_decimals
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Code, Column, Date, Text
 from resellerkpi.core.columns import day as day_words
+from resellerkpi.core.periods import zone_names
 from resellerkpi.core.scope import current
 from resellerkpi.ui.forms import DayInput, Gated, LongSelect, house_field
 from resellerkpi.ui.panels import EmptyState, TablePanel
@@ -43,9 +43,7 @@ def regions() -> list[tuple[str, str]]:
 @lru_cache(maxsize=1)
 def zones() -> list[tuple[str, str]]:
     """Return the time zones by name."""
-    places = sorted(
-        name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix/"))
-    )
+    places = sorted(name for name in zone_names() if "/" in name and not name.startswith(("Etc/", "posix/")))
     return [(name, name.replace("_", " ")) for name in ("UTC", *places)]
 
 

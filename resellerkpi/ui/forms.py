@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
+from html import escape
 from typing import Any, ClassVar
 
 from django import forms
@@ -10,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.forms.utils import flatatt
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from resellerkpi.core.access import Capability
@@ -18,7 +19,6 @@ from resellerkpi.core.periods import BadPeriod, Period, add_months, month_of, pa
 from resellerkpi.core.scope import current
 
 BETWEEN = "between"
-SELECTED = mark_safe(" selected")
 PRESET_LABELS = {
     "this_month": "This month",
     "last_month": "Last month",
@@ -57,12 +57,12 @@ class LongSelect(forms.Select):
         """Write the list with what is chosen in it."""
         chosen = set(self.format_value(value))
         mine = self.build_attrs(self.attrs, {**(attrs or {}), "name": name})
-        options = format_html_join(
-            "\n",
-            '<option value="{}"{}>{}</option>',
-            ((code, SELECTED if str(code) in chosen else "", label) for code, label in self.choices),
+        options = "\n".join(
+            f'<option value="{escape(str(code))}"{" selected" if str(code) in chosen else ""}>'
+            f"{escape(str(label))}</option>"
+            for code, label in self.choices
         )
-        return format_html("<select{}>{}</select>", flatatt(mine), options)
+        return format_html("<select{}>{}</select>", flatatt(mine), mark_safe(options))
 
 
 class ScopedChoiceField(forms.ModelChoiceField):

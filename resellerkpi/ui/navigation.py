@@ -1,8 +1,9 @@
 """The side bar of eight, each with its pages; a person sees what the role includes."""
 
 from dataclasses import dataclass
+from functools import cache
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 
 from resellerkpi.core.access import Capability
 from resellerkpi.core.scope import Scope
@@ -142,15 +143,17 @@ SETTINGS: tuple[Entry, ...] = (Entry("Roles and columns", "roles", _C.MANAGE),)
 
 def settings_menu(scope: Scope, path: str) -> list[MenuEntry]:
     """Return the settings the scope's holder may open, marking the one at `path`."""
-    pages = [(e.label, url) for e in SETTINGS if scope.can(e.needs) and (url := address(e.url))]
+    pages = [
+        (e.label, url) for e in SETTINGS if scope.can(e.needs) and (url := _place(e.url, get_script_prefix()))
+    ]
     return [MenuEntry(label, url, path.startswith(url)) for label, url in pages]
 
 
 def menu(scope: Scope, path: str) -> list[MenuSection]:
     """Return the places and pages the scope's holder may open, marking the one at `path`."""
-    places = []
+    places, prefix = [], get_script_prefix()
     for section in SECTIONS:
-        pages = [(e, url) for e in section.entries if scope.can(e.needs) and (url := address(e.url))]
+        pages = [(e, url) for e in section.entries if scope.can(e.needs) and (url := _place(e.url, prefix))]
         if not pages:
             continue
         here = _nearest(path, [url for _, url in pages])
@@ -171,6 +174,12 @@ def address(name: str, *args: object) -> str:
         return reverse(name, args=args)
     except NoReverseMatch:
         return ""
+
+
+@cache
+def _place(name: str, prefix: str) -> str:
+    """Return the address of a page of the menu, asked for once under each prefix the house is served at."""
+    return address(name)
 
 
 def _nearest(path: str, urls: list[str]) -> str:

@@ -1,14 +1,12 @@
 """Import of carriers: the suppliers of calls, lines and features."""
 
-from zoneinfo import available_timezones
-
 from billing.importing.tables.fields import Field, Reading, country, currency, flag, text, whole, words
 from billing.importing.tables.kind import Counts, Kind, Row, Work
 from billing.importing.tables.reading import Cell
 from billing.importing.tables.staging import upsert
 from billing.models import Carrier
+from resellerkpi.core.periods import zone_names
 
-_ZONES = available_timezones()
 _COLUMNS = (
     "code", "name", "country", "time_zone", "currency", "required_for_run", "cdr_delay_days", "day_first",
     "strip_prefix",
@@ -17,7 +15,7 @@ _COLUMNS = (
 
 def _zone(cell: Cell, reading: Reading) -> str:
     value = words(cell)
-    if value not in _ZONES:
+    if value not in zone_names():
         raise ValueError(f"“{value}” is not a time zone such as Europe/London.")
     return value
 

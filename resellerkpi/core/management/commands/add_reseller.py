@@ -3,7 +3,6 @@
 import json
 from argparse import ArgumentParser
 from typing import Any
-from zoneinfo import available_timezones
 
 from babel.numbers import list_currencies
 from django.core.management.base import BaseCommand
@@ -11,6 +10,7 @@ from django.db import transaction
 
 from resellerkpi.core.access import Role
 from resellerkpi.core.models import Membership, Reseller, User
+from resellerkpi.core.periods import zone_names
 
 
 class Command(BaseCommand):
@@ -55,7 +55,7 @@ def _problem(options: dict[str, Any]) -> str:
         return "The code may hold letters, digits and hyphens only."
     if options["currency"] not in list_currencies():
         return f"“{options['currency']}” is not a currency such as GBP."
-    if options["time_zone"] not in available_timezones():
+    if options["time_zone"] not in zone_names():
         return f"“{options['time_zone']}” is not a time zone such as Europe/London."
     if bool(options["email"]) != bool(options["password"]):
         return "An owner needs both --email and --password."
