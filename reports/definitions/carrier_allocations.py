@@ -12,11 +12,26 @@ from billing.models import Carrier, CarrierCharge, CarrierInvoice
 from reports.currency import Billed
 from reports.customers import CustomerFilters
 from reports.fields import CodesField, SeveralField
+from reports.filters import ReportFilters
 from reports.grouping import customer_dimensions, dimension, time_dimensions
 from reports.report import Preset, Report, TieOut
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Bar, Stack
-from resellerkpi.core.columns import SUM, Choice, Code, Date, Decimal, Flag, Int, Money, Row, Text, Words
+from resellerkpi.core.columns import (
+    SUM,
+    Choice,
+    Code,
+    Column,
+    Date,
+    Decimal,
+    Flag,
+    Int,
+    Money,
+    Row,
+    Text,
+    Words,
+    figure,
+)
 
 WHOLESALE = Capability.VIEW_WHOLESALE
 STATES = (
@@ -53,6 +68,7 @@ NAMES = {
 }
 #: Filters that narrow the lines of bills beyond the period.
 NARROWING = ("carrier", "bill", "show", "kind", "reference")
+MOST_NOTES = 5
 
 
 class AllocationFilters(CustomerFilters):
@@ -66,6 +82,11 @@ class AllocationFilters(CustomerFilters):
     bill = forms.CharField(required=False, label="Bill", max_length=80, help_text="A part of its number.")
     kind = SeveralField(required=False, label="Kinds", choices=CarrierCharge.Kind.choices)
     reference = forms.CharField(required=False, label="Reference", max_length=80, help_text="A part of it.")
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything beside the period is asked for."""
+        return bool(self.of_customers()) or any(self.cleaned_data[name] for name in NARROWING)
 
     def lines(self) -> QuerySet[Any]:
         """Return the lines of bills dated in the period that the filters leave."""
@@ -116,21 +137,7 @@ class CarrierAllocations(Report):
             help="Auto-allocated lines were found by their reference; lines left out cost no customer anything.",
         ),
         Text(name="carrier", label="Carrier"),
-        Code(name="bill", label="Bill", url="carrier-bill"),
-        Date(name="dated", label="Dated", help="The day on the carrier's bill."),
-        Int(name="line", label="Line of the file", hidden=True),
         Code(name="reference", label="Reference", help="The carrier's own name of the service."),
-        Code(name="product", label="Carrier product"),
-        Choice(name="kind", label="Kind", choices=CarrierCharge.Kind.choices),
-        Date(name="service_start", label="From"),
-        Date(name="service_end", label="Until", help="The first day no longer charged."),
-        Text(
-            name="customer_name", label="Customer", url="customer", help="Empty: nobody had the number then."
-        ),
-        Code(name="account", label="Account", help="The customer's account code."),
-        Code(name="number_text", label="Number", url="number"),
-        Text(name="feature_name", label="Feature", url="feature"),
-        Decimal(name="quantity", label="Quantity", hidden=True),
         Code(name="currency", label="Currency"),
         Int(name="lines", label="Lines", total=SUM),
         Money(
@@ -143,6 +150,21 @@ class CarrierAllocations(Report):
             needs=WHOLESALE,
             help="The cost of lines that are not allocated yet.",
         ),
+        Text(
+            name="customer_name", label="Customer", url="customer", help="Empty: nobody had the number then."
+        ),
+        Code(name="account", label="Account", help="The customer's account code."),
+        Code(name="number_text", label="Number", url="number"),
+        Text(name="feature_name", label="Feature", url="feature"),
+        Words(name="reason", label="Why", help="Why it is not allocated, or is left out."),
+        Code(name="bill", label="Bill", url="carrier-bill"),
+        Date(name="dated", label="Dated", help="The day on the carrier's bill."),
+        Int(name="line", label="Line of the file", hidden=True),
+        Code(name="product", label="Carrier product"),
+        Choice(name="kind", label="Kind", choices=CarrierCharge.Kind.choices),
+        Date(name="service_start", label="From"),
+        Date(name="service_end", label="Until", help="The first day no longer charged."),
+        Decimal(name="quantity", label="Quantity", hidden=True),
         Money(
             name="retail",
             label="Suggested price",
@@ -155,7 +177,6 @@ class CarrierAllocations(Report):
             label="Passed on",
             help="Whether the customer is charged for it as a line of its own.",
         ),
-        Words(name="reason", label="Why", help="Why it is not allocated, or is left out."),
     )
     charts = (
         Preset("allocations", Bar(x="allocated", y=("amount",), title="Cost by allocation")),
@@ -170,6 +191,10 @@ class CarrierAllocations(Report):
 
     class Filters(AllocationFilters):
         """Filters of lines on carriers' bills."""
+
+    def shown(self, f: ReportFilters) -> Sequence[Column]:
+        """Return the columns; only groups count their lines."""
+        return self.columns if f.groups else [c for c in self.columns if c.name != "lines"]
 
     def rows(self, f: AllocationFilters) -> Iterable[Row]:  # type: ignore[override]  # the form is this report's own
         """Return the lines, those to be allocated first, or the sums of groups of them."""
@@ -197,29 +222,38 @@ class CarrierAllocations(Report):
         f: AllocationFilters,  # type: ignore[override]  # the form is this report's own
         totals: Sequence[Mapping[str, Any]],
     ) -> list[TieOut]:
-        """Compare with what the carriers' bills come to, as billed and when nothing narrows the lines.
+        """Compare with what the carriers' bills state, as billed and when nothing narrows the lines.
 
-        A bill comes to the total that its carrier states; one that states none, to its lines.
+        A bill that states no total counts with its lines.
         """
-        if f.to_currency or f.of_customers() or any(f.cleaned_data[name] for name in NARROWING):
+        if f.to_currency or f.narrows:
             return []
-        period = f.interval
-        bills = CarrierInvoice.objects.filter(invoice_date__gte=period.start, invoice_date__lt=period.end)
         books: dict[str, D] = {}
-        for currency, stated in bills.annotate(come=_come_to()).values_list("currency", "come"):
-            books[currency] = books.get(currency, D(0)) + stated
+        for _, currency, stated, lines in _bills(f):
+            books[currency] = books.get(currency, D(0)) + (lines if stated is None else stated)
         ours = {total["currency"]: D(total["amount"]) for total in totals}
         return [
-            TieOut(
-                "Lines against the carriers' bills",
-                currency,
-                ours.get(currency, D(0)),
-                books.get(currency, D(0)),
-            )
-            for currency in sorted({*ours, *books})
+            TieOut("Lines against what the bills state", c, ours.get(c, D(0)), books.get(c, D(0)))
+            for c in sorted({*ours, *books})
         ]
 
+    def notes(self, f: AllocationFilters) -> Sequence[tuple[str, str, bool]]:  # type: ignore[override]  # this report's form
+        """Name the bills whose lines come to something else than they state."""
+        off = [(n, c, stated, lines) for n, c, stated, lines in _bills(f) if stated not in (None, lines)]
+        shown = [
+            (
+                f"Bill {number}",
+                f"States {figure(stated, 2)} {code}; its lines come to {figure(lines, 2)} {code}.",
+                True,
+            )
+            for number, code, stated, lines in off[:MOST_NOTES]
+        ]
+        return [] if f.narrows else shown
 
-def _come_to() -> Coalesce:
-    """Return the expression of a bill's total: as the carrier states it, else the sum of its lines."""
-    return Coalesce(F("net"), Sum("charges__amount"), Value(D(0)), output_field=AMOUNT)
+
+def _bills(f: AllocationFilters) -> Iterable[tuple[str, str, D | None, D]]:
+    """Return the bills dated in the period: number, currency, the total stated before VAT, the sum of the lines."""
+    period = f.interval
+    bills = CarrierInvoice.objects.filter(invoice_date__gte=period.start, invoice_date__lt=period.end)
+    sums = bills.annotate(lines=Coalesce(Sum("charges__amount"), Value(D(0)), output_field=AMOUNT))
+    return sums.order_by("invoice_date", "number", "pk").values_list("number", "currency", "net", "lines")

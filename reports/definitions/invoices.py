@@ -14,14 +14,13 @@ from billing.models import (
     ChargeKind,
     CreditNote,
     Customer,
-    Dealer,
     Invoice,
     InvoiceLine,
     InvoiceVat,
     LedgerEntry,
 )
 from reports.currency import Billed
-from reports.fields import CodesField, PersonField, SeveralField, WordsField
+from reports.customers import CustomerFilters
 from reports.filters import Params, ReportFilters
 from reports.grouping import customer_dimensions, dimension, time_dimensions
 from reports.invoice_entries import ENTRIES, entries
@@ -138,8 +137,41 @@ WHOLESALE = tuple(
     )
     for kind in ChargeKind
 )
-#: The layouts that split a figure of the lines by kind of charge: the lead of their columns, and the figure.
-BY_KIND = {"breakdown": ("net", "net"), "wholesale": ("cost", "cost")}
+#: The layouts that split a figure of the lines by kind of charge.
+BY_KIND = {"breakdown": "net", "wholesale": "cost"}
+
+
+class InvoiceFilters(CustomerFilters):
+    """Filters of customers, and of invoices by amount and state."""
+
+    view = forms.ChoiceField(required=False, label="Layout", choices=VIEWS)
+    amount = forms.DecimalField(
+        required=False, label="Invoice amount at least", decimal_places=2, max_digits=14
+    )
+    unpaid = forms.DecimalField(
+        required=False, label="Unpaid amount at least", decimal_places=2, max_digits=14
+    )
+    state = forms.ChoiceField(required=False, label="Invoice state", choices=STATES)
+    suppress_zero = forms.BooleanField(required=False, label="Suppress zero values")
+
+    def __init__(self, params: Params, *, reseller: Reseller, now: datetime) -> None:
+        super().__init__(params, reseller=reseller, now=now)
+        if not current().can(Capability.VIEW_WHOLESALE):
+            layouts = [(view, label) for view, label in VIEWS if view != "wholesale"]
+            self.fields["view"].choices = layouts  # type: ignore[attr-defined]  # a choice field
+
+    def defaults(self) -> dict[str, list[str]]:
+        """Show one line per invoice."""
+        return super().defaults() | {"view": ["invoices"]}
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse to group the accounts' list, or to fill it with drafts."""
+        data = super().clean()
+        if data.get("view") == "accounts" and data.get("group_by"):
+            self.add_error("group_by", "Choose another layout to group; the accounts' layout is a list.")
+        if data.get("view") == "accounts" and data.get("state") == Invoice.State.DRAFT:
+            self.add_error("state", "Drafts are not for the accounts: they have no number yet.")
+        return data
 
 
 class Invoices(Report):
@@ -180,46 +212,8 @@ class Invoices(Report):
         Preset("dealers", Bar(x="dealer", y=("net",), title="Net by dealer")),
     )
 
-    class Filters(ReportFilters):
-        """SAFE's filters of invoices."""
-
-        needs: ClassVar[Mapping[str, Capability]] = {"account_manager": Capability.VIEW_PEOPLE}
-
-        view = forms.ChoiceField(required=False, label="Layout", choices=VIEWS)
-        method = SeveralField(required=False, label="Payment methods", choices=Customer.Method.choices)
-        amount = forms.DecimalField(
-            required=False, label="Invoice amount at least", decimal_places=2, max_digits=14
-        )
-        unpaid = forms.DecimalField(
-            required=False, label="Unpaid amount at least", decimal_places=2, max_digits=14
-        )
-        cycle = WordsField(Customer, "billing_cycle", required=False, label="Billing cycle")
-        dealer = CodesField(Dealer, required=False, label="Dealers")
-        account_manager = PersonField(required=False, label="Account manager")
-        customer = forms.CharField(
-            required=False, label="Customer", max_length=160, help_text="Account code, or part of the name."
-        )
-        state = forms.ChoiceField(required=False, label="State", choices=STATES)
-        suppress_zero = forms.BooleanField(required=False, label="Suppress zero values")
-
-        def __init__(self, params: Params, *, reseller: Reseller, now: datetime) -> None:
-            super().__init__(params, reseller=reseller, now=now)
-            if not current().can(Capability.VIEW_WHOLESALE):
-                layouts = [(view, label) for view, label in VIEWS if view != "wholesale"]
-                self.fields["view"].choices = layouts  # type: ignore[attr-defined]  # a choice field
-
-        def defaults(self) -> dict[str, list[str]]:
-            """Show one line per invoice."""
-            return super().defaults() | {"view": ["invoices"]}
-
-        def clean(self) -> dict[str, Any]:
-            """Refuse to group the accounts' list, or to fill it with drafts."""
-            data = super().clean()
-            if data.get("view") == "accounts" and data.get("group_by"):
-                self.add_error("group_by", "Choose another layout to group; the accounts' layout is a list.")
-            if data.get("view") == "accounts" and data.get("state") == Invoice.State.DRAFT:
-                self.add_error("state", "Drafts are not for the accounts: they have no number yet.")
-            return data
+    class Filters(InvoiceFilters):
+        """Filters of customers, and of invoices by amount and state."""
 
     def shown(self, f: ReportFilters) -> Sequence[Column]:
         """Return the columns of the layout; what is split by kind stands in the place of what was settled."""
@@ -229,7 +223,7 @@ class Invoices(Report):
             "accounts": ENTRIES,
         }.get(f.cleaned_data["view"], self.columns)
 
-    def rows(self, f: ReportFilters) -> Iterable[Row]:
+    def rows(self, f: InvoiceFilters) -> Iterable[Row]:  # type: ignore[override]  # the form is this report's own
         """Return one row per invoice, by date and number, or the sums of each group; or the accounts' entries."""
         if f.cleaned_data["view"] == "accounts":
             return entries(f, invoices(f), credit_notes(f))
@@ -250,17 +244,20 @@ class Invoices(Report):
         rows = found.order_by("invoice_date", "number", "pk").values(*plain, **names)
         return rows.annotate(currency=f.money_currency, **sums)
 
-    def _amounts(self, f: ReportFilters) -> dict[str, Any]:
+    def _amounts(self, f: InvoiceFilters) -> dict[str, Any]:
         """Return the amounts of a query by column; of the breakdown with net by kind of charge."""
         found = {name: f.money(name) for name in ("net", "vat", "gross", "credited", "paid", "unpaid")}
         found |= {"cost": f.money("cost", places=6), "margin": f.money("margin", places=6)}
-        if by_kind := BY_KIND.get(f.cleaned_data["view"]):
-            lead, field = by_kind
+        if field := BY_KIND.get(f.cleaned_data["view"]):
             places = 6 if field == "cost" else 2
-            found |= {f"{lead}_{k.value}": f.money(f"of_{k.value}", places=places) for k in ChargeKind}
+            found |= {f"{field}_{k.value}": f.money(f"of_{k.value}", places=places) for k in ChargeKind}
         return found
 
-    def tie_outs(self, f: ReportFilters, totals: Sequence[Mapping[str, Any]]) -> list[TieOut]:
+    def tie_outs(
+        self,
+        f: InvoiceFilters,  # type: ignore[override]  # the form is this report's own
+        totals: Sequence[Mapping[str, Any]],
+    ) -> list[TieOut]:
         """Compare net, VAT and gross with the invoices' own lines, VAT rows and ledger entries, to the penny."""
         if f.cleaned_data["view"] == "accounts":
             return [] if f.to_currency else _booked(f, totals)
@@ -282,7 +279,7 @@ class Invoices(Report):
         return found
 
 
-def _booked(f: ReportFilters, totals: Sequence[Mapping[str, Any]]) -> list[TieOut]:
+def _booked(f: InvoiceFilters, totals: Sequence[Mapping[str, Any]]) -> list[TieOut]:
     """Compare the accounts' entries with those of the ledger for the same documents."""
     of_notes = LedgerEntry.objects.filter(kind="credit_note", credit_note__in=credit_notes(f).values("pk"))
     of_invoices = LedgerEntry.objects.filter(kind="invoice", invoice__in=invoices(f).values("pk"))
@@ -294,47 +291,32 @@ def _booked(f: ReportFilters, totals: Sequence[Mapping[str, Any]]) -> list[TieOu
     ]
 
 
-def invoices(f: ReportFilters) -> QuerySet[Any]:
+def invoices(f: InvoiceFilters) -> QuerySet[Any]:
     """Return the invoices of a query with what is credited, paid and unpaid on the report's day."""
     asked, period = f.cleaned_data, f.interval
     rows = Invoice.objects.filter(invoice_date__gte=period.start, invoice_date__lt=period.end).annotate(
         credited=_settled(f, credit_note__isnull=False), paid=_settled(f, credit_note__isnull=True)
     )
     rows = rows.annotate(unpaid=F("gross") - F("credited") - F("paid"), margin=F("net") - F("cost"))
-    if by_kind := BY_KIND.get(asked["view"]):
-        rows = rows.annotate(**{f"of_{k.value}": _of_lines(k.value, by_kind[1]) for k in ChargeKind})
+    if field := BY_KIND.get(asked["view"]):
+        rows = rows.annotate(**{f"of_{k.value}": _of_lines(k.value, field) for k in ChargeKind})
     rows = rows.filter(state=asked["state"]) if asked["state"] else rows.exclude(state=Invoice.State.DRAFT)
     limits = {"gross__gte": asked["amount"], "unpaid__gte": asked["unpaid"]}
     rows = rows.filter(
-        _of_customers(f), **{path: value for path, value in limits.items() if value is not None}
+        f.of_customers(), **{path: value for path, value in limits.items() if value is not None}
     )
     return rows.exclude(gross=0) if asked["suppress_zero"] else rows
 
 
-def credit_notes(f: ReportFilters) -> QuerySet[Any]:
+def credit_notes(f: InvoiceFilters) -> QuerySet[Any]:
     """Return the credit notes dated in the period; none when only some invoices are asked for."""
     asked, period = f.cleaned_data, f.interval
     if asked["state"] or asked["amount"] is not None or asked["unpaid"] is not None:
         return CreditNote.objects.none()
-    return CreditNote.objects.filter(_of_customers(f), date__gte=period.start, date__lt=period.end)
+    return CreditNote.objects.filter(f.of_customers(), date__gte=period.start, date__lt=period.end)
 
 
-def _of_customers(f: ReportFilters) -> Q:
-    """Return the condition on documents of the customers asked for."""
-    asked = f.cleaned_data
-    wanted = {
-        "customer__payment_method__in": asked["method"],
-        "customer__billing_cycle": asked["cycle"],
-        "customer__dealer__code__in": asked["dealer"],
-        "customer__account_manager": asked.get("account_manager"),
-    }
-    found = Q(**{path: value for path, value in wanted.items() if value not in (None, "", [])})
-    if asked["customer"]:
-        found &= Q(customer__code=asked["customer"]) | Q(customer__name__icontains=asked["customer"])
-    return found
-
-
-def _settled(f: ReportFilters, **source: bool) -> Coalesce:
+def _settled(f: InvoiceFilters, **source: bool) -> Coalesce:
     """Sum what settles an invoice on the report's day; a reversed payment settles nothing from that day on."""
     stands = Q(ended_date__isnull=True) | Q(ended_date__gt=f.as_of)
     found = Allocation.objects.filter(stands, invoice=OuterRef("pk"), date__lte=f.as_of, **source)

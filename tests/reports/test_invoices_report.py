@@ -174,6 +174,7 @@ def test_entries_for_the_accounts_are_converted_at_the_rate_of_their_day(world: 
         ({"dealer": ["D1,D2"]}, ["A-0001", "A-0002", "A-0003"]),
         ({"customer": ["C002"]}, ["A-0002"]),
         ({"customer": ["customer 1"]}, ["A-0001", "A-0003"]),
+        ({"status": ["ceased"]}, []),
         ({"state": ["void"]}, []),
         ({"state": ["issued"]}, ["A-0001", "A-0002", "A-0003"]),
     ],

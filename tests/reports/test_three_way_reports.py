@@ -69,7 +69,7 @@ def make_lines(book: Book) -> dict[str, CarrierCharge]:
     }  # fmt: skip
 
 
-BILLS = "Lines against the carriers' bills"
+BILLS = "Lines against what the bills state"
 
 
 def test_lines_of_bills_stand_with_what_they_are_for_those_to_be_allocated_first(book: Book) -> None:
@@ -99,7 +99,7 @@ def test_lines_of_bills_stand_with_what_they_are_for_those_to_be_allocated_first
     assert (linked["bill_id"], linked["customer_name_id"], linked["number_text_id"], linked["feature_name_id"]) == (
         lines["open"].invoice_id, book.one.pk, book.line.pk, book.rental.pk,
     )  # fmt: skip
-    assert [(t["currency"], t["lines"], D(t["amount"]), D(t["unallocated"])) for t in made.totals] == [
+    assert [(t["currency"], t["rows"], D(t["amount"]), D(t["unallocated"])) for t in made.totals] == [
         ("EUR", 1, D(8), D(8)),
         ("GBP", 4, D("15.75"), D(4)),
     ]
@@ -109,7 +109,12 @@ def test_lines_of_bills_stand_with_what_they_are_for_those_to_be_allocated_first
 def test_a_bill_whose_carrier_states_another_total_does_not_tie(book: Book) -> None:
     make_lines(book)
     CarrierInvoice.objects.filter(number="N-10").update(net=D("15.70"))
-    assert tied(asked("carrier-allocations")[0])[1] == (BILLS, "GBP", D("15.75"), D("15.70"), False)
+    made, _ = asked("carrier-allocations")
+    assert tied(made)[1] == (BILLS, "GBP", D("15.75"), D("15.70"), False)
+    told = "States 15.70 GBP; its lines come to 15.75 GBP."
+    assert ["Bill N-10", told, True] in [list(note) for note in made.notes]
+    made, _ = asked("carrier-allocations", group_by=["kind"], carrier=["NW"])
+    assert told not in str(made.notes)
 
 
 def test_lines_are_narrowed_grouped_and_converted(book: Book) -> None:
