@@ -129,13 +129,20 @@ def change_status(
     reason: str = "",
     words: str = "",
     competitor: str = "",
+    notice_date: date | None = None,
     end_services: bool = False,
     waive: str = "",
 ) -> CustomerEvent:
     """Change a customer's status from a day on; leaving asks why, and can end what the customer has.
 
-    `waive` is the reason for asking no early-termination charges.
+    `notice_date` is the day a customer that leaves said so. `waive` is the reason for asking no early-termination
+    charges.
     """
+    leaves = status == Customer.Status.CEASED
+    if notice_date and leaves and notice_date > on:
+        raise BookRefused(
+            "Notice is given before a customer leaves, or on the same day.", field="notice_date"
+        )
     if status == Customer.Status.CEASED and not reason:
         raise BookRefused("Say why the customer leaves.", field="reason")
     before = CustomerEvent.objects.filter(customer=customer, date__lte=on).order_by("-date").first()
@@ -153,6 +160,7 @@ def change_status(
             reason=reason,
             words=words,
             competitor=competitor,
+            notice_date=notice_date if leaves else None,
         )
         _keep_in_step(customer, today)
         if end_services and status == Customer.Status.CEASED:

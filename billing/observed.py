@@ -111,7 +111,7 @@ def place(of: Metric, dimension: str, key: str) -> tuple[str, str]:
     if dimension not in of.by:
         known = " or ".join(of.by)
         near = get_close_matches(dimension.lower(), of.by, n=1, cutoff=0.5)
-        hint = f" Did you mean “{near[0]}”?" if near else f" It can by {known}." if known else ""
+        hint = f" Did you mean “{near[0]}”?" if near else f" It is split by {known}." if known else ""
         asked = f"by “{dimension}”" if dimension else "by a key alone"
         raise NotObserved("dimension", f"“{of.slug}” is not split {asked}.{hint}")
     if not key:

@@ -267,8 +267,8 @@ def by_customer(part: Part, asked: Asked) -> list[tuple[int, date, str, Decimal]
         return [(who, month, currency, Decimal(value or 0)) for who, month, currency, value in cursor]
 
 
-def observed_months(reseller_id: int, metrics: Iterable[str]) -> dict[str, set[date]]:
-    """Return the months in which each metric was observed."""
+def observed_months(reseller_id: int, metrics: Iterable[str], until: date = date.max) -> dict[str, set[date]]:
+    """Return the months in which each metric was observed, by lines up to a day."""
     found: dict[str, set[date]] = defaultdict(set)
     names = sorted(set(metrics))
     if not names:
@@ -276,8 +276,8 @@ def observed_months(reseller_id: int, metrics: Iterable[str]) -> dict[str, set[d
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT metric, date_trunc('month', date)::date FROM billing_observation"
-            " WHERE reseller_id = %s AND metric = ANY(%s)",
-            [reseller_id, names],
+            " WHERE reseller_id = %s AND metric = ANY(%s) AND date <= %s",
+            [reseller_id, names, until],
         )
         for metric, month in cursor.fetchall():
             found[metric].add(month)

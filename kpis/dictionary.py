@@ -12,10 +12,12 @@ from django.utils.text import capfirst
 from billing.observed import METRICS, Metric
 from kpis.facts_book import ACCOUNT
 from kpis.facts_sql import FACTS
-from kpis.kpi import KPIS, Good, Kpi, Rollup, Unit
+from kpis.kpi import KPIS, Good, Kpi, Unit
+from kpis.longer import Way, way
 from kpis.options import Options
 from kpis.registry import by_family
 from kpis.series import roots
+from kpis.sources import PEOPLE
 from kpis.words import DIMENSIONS, SETTINGS, setting
 from resellerkpi.core.columns import figure
 
@@ -30,11 +32,11 @@ UNITS = {
     Unit.POINTS: "Points",
 }
 GOOD = {Good.UP: "Up is good", Good.DOWN: "Down is good", Good.WATCH: "Neither way is good by itself"}
-ROLLUPS = {
-    Rollup.SUM: "Months add up",
-    Rollup.RATIO: "Both sides add up and are divided last; rates are never averaged",
-    Rollup.LAST: "A longer period has the figure of its last day",
-    Rollup.DISTINCT: "A longer period is counted anew, not added up",
+_ADDED = {False: "Months add up", True: "Both sides add up and are divided last; rates are never averaged"}
+_LONGER = {
+    Way.CLOSE: "A longer period has the figure of its last month",
+    Way.ANEW: "A longer period is counted anew, its close against the close before, not added up",
+    Way.BESIDE: "A longer period is set beside the one before it, as a month is",
 }
 KINDS = {
     "flow": "What is dated in the month",
@@ -78,12 +80,12 @@ class Entry:
     @property
     def about(self) -> list[tuple[str, str]]:
         """Unit, direction, roll-up and the rest, as label and words; those without anything to say are left out."""
-        kpi = self.kpi
+        kpi, how = self.kpi, way(self.kpi)
         told = [
             ("Unit", UNITS[kpi.unit]),
             ("Direction", GOOD[kpi.good]),
             ("What it looks at", KINDS[kpi.shape.kind]),
-            ("Longer periods", ROLLUPS[kpi.rollup]),
+            ("Longer periods", _LONGER.get(how) or _ADDED[kpi.is_ratio]),
             ("Broken down by", ", ".join(DIMENSIONS[d].lower() for d in kpi.by)),
             ("Made of", ", ".join(root.name for root in self.made_of)),
             ("Reads", ", ".join(tables_of(kpi))),
@@ -173,8 +175,11 @@ def edges_of(kpi: Kpi) -> list[str]:
 
 
 def types_of(kpi: Kpi) -> dict[str, str]:
-    """Return type -> dimension: summary and byMonth have none; byDealer, byNumberType and so on have one."""
-    named = {f"by{''.join(word.capitalize() for word in d.split('_'))}": d for d in kpi.by}
+    """Return type -> dimension: summary and byMonth have none; byDealer, byNumberType and so on have one.
+
+    What is told by people is not for machines.
+    """
+    named = {f"by{''.join(word.capitalize() for word in d.split('_'))}": d for d in kpi.by if d not in PEOPLE}
     return {"summary": "", "byMonth": "", **named}
 
 

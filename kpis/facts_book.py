@@ -16,7 +16,7 @@ SELECT c.id,
     CASE WHEN %(count_by)s = 'group' THEN coalesce(p.parent_id, c.parent_id, c.id) ELSE c.id END AS holder,
     c.status, c.imported, c.currency, c.dealer_id, coalesce(dealer.code, '') AS dealer, c.segment, c.client_type,
     c.campaign, coalesce(upper(substring(c.postcode FROM '^[A-Za-z]+')), '') AS region,
-    c.tags
+    c.tags, coalesce(c.account_manager_id::text, '') AS manager
 FROM billing_customer c
 LEFT JOIN billing_customer p ON p.id = c.parent_id AND p.reseller_id = c.reseller_id
 LEFT JOIN billing_dealer dealer ON dealer.id = c.dealer_id AND dealer.reseller_id = c.reseller_id
@@ -24,15 +24,25 @@ WHERE c.reseller_id = %(reseller)s AND NOT c.is_test {mine c.id}
 """
 
 CUSTOMERS = """
-WITH service AS (
-    SELECT a.holder AS customer_id, s.start_date, s.end_date, 1 AS numbers, 0 AS features
+WITH notice AS MATERIALIZED (
+    SELECT customer_id, date, notice_date FROM billing_customerevent e
+    WHERE reseller_id = %(reseller)s AND %(churn_recognition)s = 'notice' AND status = 'ceased'
+        AND notice_date IS NOT NULL {mine e.customer_id}
+), had AS (
+    SELECT a.holder AS customer_id, s.customer_id AS account_id, s.start_date, s.end_date, 1 AS numbers, 0 AS features
     FROM billing_numberassignment s JOIN account a ON a.id = s.customer_id
     WHERE s.reseller_id = %(reseller)s {mine s.customer_id}
     UNION ALL
-    SELECT a.holder, f.start_date, f.end_date, 0, CASE WHEN t.kind IN ('feature', 'package') THEN 1 ELSE 0 END
+    SELECT a.holder, f.customer_id, f.start_date, f.end_date, 0,
+        CASE WHEN t.kind IN ('feature', 'package') THEN 1 ELSE 0 END
     FROM billing_feature f JOIN account a ON a.id = f.customer_id
     JOIN billing_featuretype t ON t.id = f.feature_type_id AND t.reseller_id = f.reseller_id
     WHERE f.reseller_id = %(reseller)s AND t.interval <> 'once' {mine f.customer_id}
+), service AS (
+    SELECT h.customer_id, h.start_date, least(h.end_date, (SELECT min(n.notice_date) FROM notice n
+        WHERE n.customer_id = h.account_id AND n.notice_date > h.start_date AND n.notice_date < h.end_date
+            AND n.date >= h.end_date)) AS end_date, h.numbers, h.features
+    FROM had h
 ), closes AS (
     SELECT *, (date_trunc('month', start_date) + interval '1 month - 1 day')::date AS close FROM service
 ), seen AS (

@@ -42,7 +42,8 @@ FACTS = {
 #: Facts that follow from calls, and so from the days billing notes as changed.
 OF_CALLS = ("usagefact", "trafficfact", "callingfact")
 ACCOUNT_COLUMNS = (
-    "holder, status, imported, currency, dealer_id, dealer, segment, client_type, campaign, region, tags"
+    "holder, status, imported, currency, dealer_id, dealer, segment, client_type, campaign, region, tags, "
+    "manager"
 )
 COLUMNS = {
     "customerfact": "month, day, customer_id, status, active, was_active, seen_before, moved_in, numbers, features, "

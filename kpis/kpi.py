@@ -8,7 +8,7 @@ over customers, an entered figure reads observations. A derived figure combines 
 
 import hashlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -215,11 +215,11 @@ class Kpi:
         own = ("number_type", "feature", "kind", "client_type")
         return next((d for d in own if d in self.by), "")
 
-    def dimension(self, name: str) -> str:
-        """Return the dimension of a name ("type" is the KPI's own); raises UnknownDimension."""
+    def dimension(self, name: str, *, but: Collection[str] = ()) -> str:
+        """Return the dimension of a name ("type" is the KPI's own), none of `but`; raises UnknownDimension."""
         found = self.type_dimension if name == "type" else name
-        if found not in self.by:
-            known = ", ".join(self.by) or "none"
+        if found not in self.by or found in but:
+            known = ", ".join(d for d in self.by if d not in but) or "none"
             raise UnknownDimension(f"“{self.name}” cannot be broken down by {name}. It can by: {known}.")
         return found
 

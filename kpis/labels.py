@@ -6,6 +6,7 @@ from billing.checks.registry import CHECKS
 from billing.models import Customer, CustomerEvent, Dealer, FeatureType, NotProduced, Number
 from billing.models.invoicing import ChargeKind
 from kpis.words import BUCKETS
+from resellerkpi.core.models import User
 
 FIXED: dict[str, dict[str, str]] = {
     "status": dict(Customer.Status.choices),
@@ -31,9 +32,11 @@ NONE = {
     "dealer": "No dealer",
     "segment": "No segment",
     "campaign": "No campaign",
+    "manager": "Nobody",
     "region": "No postcode",
     "tag": "No tag",
     "package": "No package",
+    "carrier": "No carrier",
     "reason": "Still here",
 }
 
@@ -46,6 +49,9 @@ def labels(dimension: str, keys: Iterable[str]) -> dict[str, str]:
         names = dict(Dealer.objects.filter(code__in=wanted).values_list("code", "name"))
     elif dimension == "leak":
         names = {c.slug: c.name for c in CHECKS}
+    elif dimension == "manager":
+        ids = [int(key) for key in wanted if key]
+        names = {str(pk): name for pk, name in User.objects.filter(pk__in=ids).values_list("pk", "name")}
     elif dimension in ("feature", "package", "sold"):
         names = names | dict(FeatureType.objects.filter(code__in=wanted).values_list("code", "name"))
     return {key: names.get(key) or key or NONE.get(dimension, "None") for key in wanted}

@@ -13,6 +13,7 @@ class Options:
     """A reseller's KPI settings (see the model KpiSettings), its time zone and its own currency."""
 
     churn_base: str = "start"
+    churn_recognition: str = "service_end"
     count_by: str = "account"
     reactivation_window_days: int | None = None
     count_in_period: bool = False

@@ -7,25 +7,31 @@ from datetime import date, datetime
 from kpis.asked import Asked, Figures
 from kpis.closing import as_closed, closed_months, read
 from kpis.compute import compute, observed_months
-from kpis.facts import months_between
+from kpis.facts import close_of, months_between
 from kpis.kpi import Kpi
 from kpis.models import Fill, Frozen
 from kpis.options import Options
 from kpis.series import Point, Setting, reach, roots, series
 from kpis.snapshots import versions
 from resellerkpi.core.models import Reseller
-from resellerkpi.core.periods import add_months, local_day
+from resellerkpi.core.periods import BadPeriod, add_months, local_day
 from resellerkpi.core.scope import Scope
+
+FIRST_YEAR = 1990
 
 
 @dataclass
 class Reader:
-    """Reads KPIs for one reseller as one scope may see them; remembers how far the snapshots reach."""
+    """Reads KPIs for one reseller as one scope may see them; remembers how far the snapshots reach.
+
+    With a `day` gone by, figures are as of the end of that day: its month is computed up to it, months before are kept.
+    """
 
     reseller: Reseller
     scope: Scope
     now: datetime
     always_live: bool = False
+    day: date | None = None
     options: Options = field(init=False)
     _fill: Fill | None = field(default=None, init=False)
 
@@ -36,8 +42,9 @@ class Reader:
 
     @property
     def today(self) -> date:
-        """The reseller's local day."""
-        return local_day(self.now, self.reseller.zone)
+        """The reseller's local day, or the day asked for."""
+        today = local_day(self.now, self.reseller.zone)
+        return min(self.day, today) if self.day else today
 
     @property
     def as_of(self) -> datetime:
@@ -95,27 +102,43 @@ class Reader:
     ) -> Setting:
         """Return what marks and gaps need; figures of part of the book were never frozen."""
         metrics = {m for k in kpis for m in k.shape.observed}
-        observed = observed_months(self.reseller.pk, metrics)
+        observed = observed_months(self.reseller.pk, metrics, until=self.today)
         span = months_between(add_months(min(months), -reach(kpis)), max(months))
-        closed = {} if self._fill is None or self.is_part else closed_months(span)
+        if self.day:
+            span = [m for m in span if close_of(m, self.today) == close_of(m, date.max)]
+        closed = {} if self._fill is None or self.is_part or not span else closed_months(span)
         then: dict[str, Figures] = {}
         if closed:
             kept = read(roots(kpis), sorted(closed), dimensions, model=Frozen)
             then = as_closed(figures, kept, closed)
-        return Setting(self.today, self.reseller.currency, observed, self.options.small_base, closed, then)
+        plain = (self.today, self.reseller.currency, observed, self.options.small_base, closed, then)
+        return Setting(*plain, as_of=self.day is not None)
 
     def _figures(
         self, kpis: Sequence[Kpi], months: Sequence[date], dimensions: Sequence[str]
     ) -> dict[str, Figures]:
         early = add_months(min(months), -reach(kpis))
         span = months_between(early, max(months))
-        needed = roots(kpis)
-        if self._fill and not self.is_part and self._fill.last_month >= max(months):
+        needed, last = roots(kpis), self.today.replace(day=1)
+        if self.day is None or last not in span:
+            return self._held(needed, span, dimensions)
+        found = {s: dict(of) for s, of in compute(needed, self.closes_of([last]), dimensions).items()}
+        before = [m for m in span if m < last]
+        for slug, figures in (self._held(needed, before, dimensions) if before else {}).items():
+            found[slug] |= figures
+        return found
+
+    def _held(
+        self, needed: Sequence[Kpi], span: Sequence[date], dimensions: Sequence[str]
+    ) -> dict[str, Figures]:
+        """Return figures of whole months: kept where they are, else computed."""
+        if self._fill and not self.is_part and self._fill.last_month >= max(span):
             return read(needed, span, dimensions)
         return compute(needed, self.closes_of(span), dimensions)
 
     def closes_of(self, months: Sequence[date]) -> Asked:
         """Return what to ask for to get figures of these months out of facts, stored where they reach."""
+        reaches = self._fill is not None and self._fill.last_month >= max(months)
         return Asked.months(
             self.reseller.pk,
             months,
@@ -123,14 +146,36 @@ class Reader:
             options=self.options,
             dealer_id=self.scope.dealer_id,
             customer_id=self.scope.customer_id,
-            from_store=self._fill is not None and self._fill.last_month >= max(months),
+            from_store=reaches and not (self.day and max(months) >= self.today.replace(day=1)),
         )
 
 
+def read_day(text: str, today: date) -> date | None:
+    """Read the day figures are asked as of, None for today; raises BadPeriod with a sentence."""
+    if not text.strip():
+        return None
+    try:
+        day = date.fromisoformat(text.strip())
+    except ValueError:
+        raise BadPeriod(f"“{text}” is not a day; write it as 2026-10-15.") from None
+    if day > today:
+        raise BadPeriod("This day is still to come.")
+    if day.year < FIRST_YEAR:
+        raise BadPeriod(f"Ask for a day from {FIRST_YEAR} on.")
+    return day if day < today else None
+
+
 def live(
-    kpis: Sequence[Kpi], reseller: Reseller, scope: Scope, months: Sequence[date], now: datetime, by: str = ""
+    kpis: Sequence[Kpi],
+    reseller: Reseller,
+    scope: Scope,
+    months: Sequence[date],
+    now: datetime,
+    by: str = "",
+    *,
+    day: date | None = None,
 ) -> dict[str, list[Point]]:
     """Return KPIs computed from billing's tables now, nothing stored: the total, or the rows of one dimension."""
-    reader = Reader(reseller, scope, now, always_live=True)
+    reader = Reader(reseller, scope, now, always_live=True, day=day)
     found = reader.points(kpis, months, [by])
     return {slug: points.get(by, []) for slug, points in found.items()}

@@ -11,6 +11,8 @@ from kpis.kpi import KPIS, Kpi, Need, Parts, Unit
 from resellerkpi.core.periods import add_months
 
 ZERO = Decimal(0)
+#: Marks of a month that is not over: today, or on the day asked for.
+UNDERWAY = frozenset({"open", "so_far"})
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,18 @@ class Point:
             return self.numerator
         return self.numerator / self.denominator if self.denominator > 0 else None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its month was not over when it was looked at."""
+        return not UNDERWAY.isdisjoint(self.marks)
+
 
 @dataclass(frozen=True)
 class Setting:
     """What marks and gaps need to know: the reseller's today and currency, and when each metric was observed.
 
     `frozen` holds the parts as they were when a month was closed, of the months in `closed`,
-    each with the KPIs that were kept then.
+    each with the KPIs that were kept then. `as_of` says that today is a day gone by, asked for.
     """
 
     today: date
@@ -50,6 +57,7 @@ class Setting:
     small_base: int = 20
     closed: Mapping[date, frozenset[str]] = field(default_factory=dict)
     frozen: Mapping[str, Figures] = field(default_factory=dict)
+    as_of: bool = False
 
 
 def roots(kpis: Sequence[Kpi]) -> list[Kpi]:
@@ -156,4 +164,7 @@ def _standing(kpi: Kpi, month: date, setting: Setting) -> tuple[str, ...]:
 
 
 def _open(month: date, setting: Setting) -> tuple[str, ...]:
-    return ("open",) if add_months(month, 1) - timedelta(days=1) >= setting.today else ()
+    last = add_months(month, 1) - timedelta(days=1)
+    if setting.as_of:
+        return ("so_far",) if last > setting.today else ()
+    return ("open",) if last >= setting.today else ()

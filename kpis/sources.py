@@ -20,10 +20,13 @@ CUSTOMER_DIMENSIONS = {
     "client_type": "c.client_type",
     "campaign": "c.campaign",
     "region": "c.region",
+    "manager": "c.manager",
 }
 BOOK = ("status", "dealer", "client_type", "segment", "region")
 #: Dimensions in which a customer may stand under several keys: their rows do not add up to the total.
 LISTS = ("tag", "package")
+#: Dimensions whose keys are people: for who may see personal details, and for no key of a machine.
+PEOPLE = ("manager",)
 #: Tables of billing whose changes make everything anew: rows that join only these follow from facts.
 CATALOGUE = {"featuretype", "carrier", "customer"}
 #: Months that reach back to the beginning of any book.

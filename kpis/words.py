@@ -18,7 +18,8 @@ SPACE = "\N{NO-BREAK SPACE}"
 NOT_AVAILABLE = "n/a"
 WHOLE_FROM = Decimal(10_000)
 MARKS = {
-    "open": "Month still open",
+    "open": "Not over yet",
+    "so_far": "Up to the day asked for",
     "small_base": "Small base",
     "estimated": "Estimated",
     "restated": "Restated since the month was closed",
@@ -28,7 +29,8 @@ MARKS = {
 }
 #: What each mark means, for who meets it.
 MARKS_TOLD = {
-    "open": "The month is not over: the figure is what there is so far, and is left out of the trend.",
+    "open": "The period is not over: the figure is what there is so far, and is left out of the trend.",
+    "so_far": "The month went on after the day asked for: the figure is what there was by the end of that day.",
     "small_base": "It is taken over few: one more or less moves it much.",
     "estimated": "It rests on an assumption, told in the definition.",
     "restated": "Something that belongs to the month came in or changed after it was closed.",
@@ -51,6 +53,7 @@ DIMENSIONS = {
     "tag": "Tag",
     "package": "Package",
     "campaign": "Campaign",
+    "manager": "Account manager",
     "bucket": "Age",
     "method": "Payment method",
     "number_type": "Number type",
@@ -94,6 +97,10 @@ SETTINGS = {
     "churn_base": (
         "Customer churn is divided by",
         "Most tools take the start; telephone companies the average.",
+    ),
+    "churn_recognition": (
+        "A customer that leaves is lost on",
+        "By notice, where the day is known; recurring revenue is lost when the services end.",
     ),
     "count_by": ("A customer is", "By group, accounts under one parent (two levels) count once."),
     "reactivation_window_days": (
@@ -142,6 +149,32 @@ SETTINGS = {
         "Its figures are then kept as they were.",
     ),
 }
+#: Settings by what they are about, in the order in which their page shows them.
+SETTING_GROUPS = (
+    (
+        "Customers",
+        (
+            "churn_base",
+            "churn_recognition",
+            "count_by",
+            "reactivation_window_days",
+            "count_in_period",
+            "active_months",
+            "life_cap_months",
+        ),
+    ),
+    (
+        "Recurring revenue",
+        ("nrr_reactivation", "quick_ratio_reactivation", "target_take_up", "value_multiple"),
+    ),
+    (
+        "Debt",
+        ("ageing_basis", "cei_current", "loss_not_due", "loss_30", "loss_60", "loss_90", "loss_more"),
+    ),
+    ("Invoices that stand out", ("anomaly_amount", "anomaly_percent", "anomaly_population")),
+    ("Leakage", ("leakage_write_offs",)),
+    ("Marks and months", ("small_base", "close_after_days")),
+)
 _DECIMALS = {Unit.COUNT: 0, Unit.PERCENT: 1, Unit.RATIO: 2, Unit.MONTHS: 1, Unit.DAYS: 1}
 _DECIMALS |= {Unit.SECONDS: 0, Unit.POINTS: 1}
 
@@ -188,7 +221,13 @@ def changed(kpi: Kpi, delta: Delta, currency: str = "") -> str:
 def setting(options: Options, name: str) -> str:
     """Return the value of a setting in words."""
     value = getattr(options, name)
-    named = (KpiSettings.ChurnBase, KpiSettings.CountBy, KpiSettings.AgeingBasis, KpiSettings.CeiCurrent)
+    named = (
+        KpiSettings.ChurnBase,
+        KpiSettings.ChurnRecognition,
+        KpiSettings.CountBy,
+        KpiSettings.AgeingBasis,
+        KpiSettings.CeiCurrent,
+    )
     choices = {choice.value: choice.label for kind in named for choice in kind}
     if value is None:
         return "not set"

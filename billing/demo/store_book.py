@@ -1,6 +1,6 @@
 """Writes the book of a demo reseller by bulk inserts: customers, numbers, features, supplies, mandates."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django.db import connection
@@ -28,6 +28,8 @@ from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import add_months
 
 BATCH = 2000
+#: How long before it leaves a customer says so.
+NOTICE = timedelta(days=30)
 
 
 def store_dealers(reseller: Reseller, house: House) -> list[Dealer]:
@@ -69,6 +71,7 @@ def store_book(
                 reason=event.reason,
                 words=event.words,
                 competitor=event.competitor,
+                notice_date=event.day - NOTICE if event.status == Customer.Status.CEASED else None,
             )
             for customer, plan in pairs
             for event in plan.events

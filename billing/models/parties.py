@@ -134,7 +134,7 @@ class Customer(TenantModel):
 
 
 class CustomerEvent(TenantModel):
-    """A dated change of a customer's status; the reason is asked for on cease."""
+    """A dated change of a customer's status; the reason, and the day notice was given, are asked for on cease."""
 
     class Reason(models.TextChoices):
         """Why a customer left or was suspended."""
@@ -154,6 +154,7 @@ class CustomerEvent(TenantModel):
     reason = models.CharField(max_length=16, choices=Reason.choices, blank=True)
     words = models.TextField(blank=True)
     competitor = models.CharField(max_length=80, blank=True)
+    notice_date = models.DateField(null=True, blank=True)
 
     dealer_path = "customer__dealer_id"
     customer_path = "customer_id"
@@ -162,6 +163,10 @@ class CustomerEvent(TenantModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["reseller", "customer", "date"], name="customer_event_once_a_day"
+            ),
+            models.CheckConstraint(
+                name="customer_event_notice",
+                condition=Q(notice_date__isnull=True) | Q(status="ceased", notice_date__lte=models.F("date")),
             ),
         ]
 

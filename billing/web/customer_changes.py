@@ -146,6 +146,12 @@ class StatusFields(forms.Form):
         required=False,
         help_text="Asked when a customer leaves or is suspended; churn is told by these reasons.",
     )
+    notice_date = forms.DateField(
+        widget=DayInput(),
+        required=False,
+        label="Notice given on",
+        help_text="When a customer leaves: the day it said so. Churn can be counted by it.",
+    )
     competitor = forms.CharField(max_length=80, required=False, help_text="Who they went to, if they said.")
     words = forms.CharField(widget=forms.Textarea(), required=False, label="In their words")
     end_services = forms.BooleanField(

@@ -101,6 +101,7 @@ EVENTS: tuple[Column, ...] = (
     Date(name="date", label="From"),
     Choice(name="status", choices=Customer.Status.choices),
     Choice(name="reason", choices=CustomerEvent.Reason.choices),
+    Date(name="notice_date", label="Notice given"),
     Text(name="competitor"),
     Text(name="words", label="In their words"),
 )

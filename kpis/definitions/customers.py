@@ -3,7 +3,7 @@
 from kpis.kpi import Family, Good, Part, Rollup, Shape, Unit, kpi, listed, movement, stock
 from kpis.sources import BOOK, CUSTOMERS, LISTS
 
-SPLITS = (*BOOK, "campaign")
+SPLITS = (*BOOK, "campaign", "manager")
 #: Joined and left inside the month: on both sides when the reseller counts them (setting), else on none.
 PASSING = "(r.in_period AND %(count_in_period)s)::int"
 NEW = Part(
@@ -26,10 +26,10 @@ REGAINED = ("reactivation_window_days",)
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.LAST,
-    version=4,
+    version=5,
     by=(*SPLITS, "numbers", *LISTS),
     sources="SAFE, JeraSoft",
-    settings=("count_by",),
+    settings=("count_by", "churn_recognition"),
     overview=True,
     elsewhere=(
         ("SAFE", "accounts by their status"),
@@ -53,7 +53,7 @@ def customers_active() -> Shape:
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.DISTINCT,
-    version=4,
+    version=5,
     by=(*SPLITS, "tag"),
     sources="SAFE",
     overview=True,
@@ -75,7 +75,7 @@ def customers_new() -> Shape:
     unit=Unit.COUNT,
     good=Good.WATCH,
     rollup=Rollup.DISTINCT,
-    version=3,
+    version=4,
     by=SPLITS,
 )
 def customers_moved_in() -> Shape:
@@ -92,7 +92,7 @@ def customers_moved_in() -> Shape:
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.DISTINCT,
-    version=3,
+    version=4,
     by=SPLITS,
     settings=REGAINED,
     elsewhere=(
@@ -115,11 +115,11 @@ def customers_reactivated() -> Shape:
     unit=Unit.COUNT,
     good=Good.DOWN,
     rollup=Rollup.DISTINCT,
-    version=4,
+    version=5,
     by=(*SPLITS, "reason", "tag"),
     sources="SAFE",
     overview=True,
-    settings=("count_in_period", "count_by"),
+    settings=("churn_recognition", "count_in_period", "count_by"),
     elsewhere=(
         ("Recurly, Stripe", "when the last subscription has ended"),
         ("ProfitWell", "at the end of the time paid for"),
@@ -130,8 +130,8 @@ def customers_reactivated() -> Shape:
 def customers_lost() -> Shape:
     """Customers active at the close before and not at the close of the month.
 
-    The date that counts is the end of the last service, not the day notice was given. A customer who ceases some of
-    its services has contracted, not left; a suspended one has not left.
+    The date that counts is the end of the last service, unless the setting says the day notice was given. A customer
+    who ceases some of its services has contracted, not left; a suspended one has not left.
     """
     return movement(listed(Part(CUSTOMERS, LOST), "tag"))
 
@@ -142,7 +142,7 @@ def customers_lost() -> Shape:
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.DISTINCT,
-    version=3,
+    version=4,
     by=SPLITS,
     sources="SAFE",
     overview=True,
@@ -161,11 +161,11 @@ def customers_net() -> Shape:
     unit=Unit.PERCENT,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=4,
+    version=5,
     by=(*SPLITS, "tag"),
     sources="SAFE, BluSynergy",
     headline=2,
-    settings=("churn_base", "count_in_period"),
+    settings=("churn_base", "churn_recognition", "count_in_period"),
     elsewhere=(
         ("ChartMogul, Recurly", "lost ÷ customers at the start of the month"),
         ("Stripe", "lost ÷ (active 30 days before + joined since)"),
@@ -189,7 +189,7 @@ def churn_customer() -> Shape:
     unit=Unit.PERCENT,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=SPLITS,
     sources="reseller performance metrics",
 )
@@ -207,7 +207,7 @@ def retention_customer() -> Shape:
     unit=Unit.COUNT,
     good=Good.DOWN,
     rollup=Rollup.DISTINCT,
-    version=1,
+    version=2,
     by=SPLITS,
     elsewhere=(
         ("ChartMogul", "left out of churn, as here"),
@@ -226,9 +226,9 @@ def in_period_churn() -> Shape:
     unit=Unit.PERCENT,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=SPLITS,
-    settings=("churn_base", "count_in_period"),
+    settings=("churn_base", "churn_recognition", "count_in_period"),
 )
 def churn_involuntary() -> Shape:
     """Customers lost in the month who were ceased because they did not pay ÷ customers active at its start (or the
@@ -248,7 +248,7 @@ def churn_involuntary() -> Shape:
     unit=Unit.PERCENT,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=SPLITS,
     settings=("count_in_period", *REGAINED),
 )

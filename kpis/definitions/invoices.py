@@ -125,23 +125,6 @@ def aiv_median() -> Shape:
     return distribution(Part(INVOICES, "CASE WHEN r.gross > 0 THEN r.net ELSE 0 END"), MEDIAN)
 
 
-@kpi(
-    name="Revenue per billed customer",
-    family=Family.INVOICES,
-    unit=Unit.MONEY,
-    good=Good.WATCH,
-    rollup=Rollup.RATIO,
-    version=1,
-    by=BOOK,
-)
-def arpc_billed() -> Shape:
-    """What average invoice value divides ÷ customers with at least one such invoice in the month.
-
-    It differs from the average invoice when customers get more than one.
-    """
-    return flow(Part(MONEY, "r.average_net"), Part(MONEY, "(r.average_invoices > 0)::int"))
-
-
 #: Per customer and currency: what its invoices were worth this month and the month before, and how much it had.
 AIV_STEPS = Source(
     "aiv_steps",

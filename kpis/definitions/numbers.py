@@ -5,6 +5,17 @@ from kpis.measures import MEDIAN
 from kpis.sources import BOOK, CUSTOMERS, NUMBERS, Source
 
 SPLITS = ("number_type", *BOOK)
+#: Numbers customers have at the close, with the carrier that supplies them on that day.
+SUPPLIED = Source(
+    "supplied_numbers",
+    "(SELECT d.month, d.day, a.customer_id, coalesce(v.code, '') AS carrier FROM days d"
+    " JOIN billing_numberassignment a ON a.reseller_id = %(reseller)s AND a.start_date <= d.day"
+    " AND (a.end_date IS NULL OR a.end_date > d.day) {mine a.customer_id}"
+    " LEFT JOIN billing_supply s ON s.reseller_id = %(reseller)s AND s.number_id = a.number_id"
+    " AND s.start_date <= d.day AND (s.end_date IS NULL OR s.end_date > d.day)"
+    " LEFT JOIN billing_carrier v ON v.id = s.carrier_id AND v.reseller_id = %(reseller)s WHERE d.asked)",
+    own={"carrier": "r.carrier"},
+)
 
 
 @kpi(
@@ -13,17 +24,17 @@ SPLITS = ("number_type", *BOOK)
     unit=Unit.COUNT,
     good=Good.UP,
     rollup=Rollup.LAST,
-    version=2,
-    by=SPLITS,
+    version=3,
+    by=(*SPLITS, "carrier"),
     sources="SAFE",
     overview=True,
 )
 def numbers_total() -> Shape:
     """Numbers assigned to a customer on the last day of the month.
 
-    Numbers in stock, assigned to nobody, do not count.
+    Numbers in stock, assigned to nobody, do not count. A number's carrier is the one that supplies it on that day.
     """
-    return stock(Part(NUMBERS, "r.held"))
+    return stock(Part(NUMBERS, "r.held", by={"carrier": Part(SUPPLIED, "1")}))
 
 
 @kpi(

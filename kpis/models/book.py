@@ -52,6 +52,7 @@ class Account(TenantModel):
     campaign = models.CharField(max_length=80, blank=True)
     region = models.CharField(max_length=12, blank=True)
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    manager = models.CharField(max_length=20, blank=True, db_default="")
 
     dealer_path = "customer__dealer_id"
 

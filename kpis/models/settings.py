@@ -21,6 +21,12 @@ class KpiSettings(TenantModel):
         ACCOUNT = "account", "Each account"
         GROUP = "group", "Each group: accounts under one parent count once"
 
+    class ChurnRecognition(models.TextChoices):
+        """On which day a customer that leaves is lost."""
+
+        SERVICE_END = "service_end", "The day its last service ends"
+        NOTICE = "notice", "The day notice was given"
+
     class AgeingBasis(models.TextChoices):
         """From which day debt is aged."""
 
@@ -34,6 +40,12 @@ class KpiSettings(TenantModel):
         DAYS_60 = "days_60", "Debt at most 60 days past due"
 
     churn_base = models.CharField(max_length=8, choices=ChurnBase.choices, default=ChurnBase.START)
+    churn_recognition = models.CharField(
+        max_length=12,
+        choices=ChurnRecognition.choices,
+        default=ChurnRecognition.SERVICE_END,
+        db_default=ChurnRecognition.SERVICE_END,
+    )
     count_by = models.CharField(max_length=8, choices=CountBy.choices, default=CountBy.ACCOUNT)
     reactivation_window_days = models.PositiveIntegerField(null=True, blank=True)
     count_in_period = models.BooleanField(default=False)

@@ -13,11 +13,13 @@ from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
+from django.utils.decorators import method_decorator
 from django.utils.http import parse_etags
+from django.views.decorators.csrf import csrf_exempt
 
 from kpis.dictionary import types_of
 from kpis.kpi import KPIS, Kpi, UnknownDimension
-from kpis.reading import Reader
+from kpis.reading import Reader, read_day
 from kpis.web.answers import Answer, amount, exact_json
 from kpis.web.asked import read_query
 from kpis.web.kpi_rows import kpi_answer
@@ -26,11 +28,13 @@ from kpis.web.standing import STANDINGS
 from resellerkpi.core import keys
 from resellerkpi.core.limits import count, taken
 from resellerkpi.core.models import ApiKey
-from resellerkpi.core.periods import BadPeriod
+from resellerkpi.core.periods import BadPeriod, local_day
 from resellerkpi.core.scope import Scope, enter
 from resellerkpi.ui.views import Page
 
 MODES = ("json", "csv", "html")
+#: What an address may carry anywhere; the months only where a KPI is asked for.
+ALWAYS, MONTHS = ("outputMode", "key"), ("from", "to", "per", "on")
 A_MINUTE, MOST_A_MINUTE = 60, 120
 MISS_SECONDS, MOST_MISSES = 600, 30
 HEADERS = {
@@ -38,6 +42,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow, noarchive",
 }
+STANDING_NAME = "{} on the books now"
 UNKNOWN = "This key is not known, has ended or was revoked."
 
 
@@ -49,6 +54,9 @@ class Refused(Exception):
         self.status = status
 
 
+@method_decorator(
+    csrf_exempt, name="dispatch"
+)  # nothing is written here: a POST is told so, in the mode's form
 class Backend(Page):
     """An endpoint: finds the key, stays inside its scope and its rate, answers in the mode asked for."""
 
@@ -111,6 +119,17 @@ class Backend(Page):
             raise Refused(429, f"This key asked more than {MOST_A_MINUTE} times in a minute.")
         keys.used(self.key, now=now)
 
+    def only(self, *names: str) -> None:
+        """Refuse what the address asks and nobody would answer: a misspelt month must not give another month."""
+        known = (*ALWAYS, *names)
+        for name in self.request.GET:
+            if name not in known:
+                raise Refused(400, f"“{name}” means nothing here. Known: {', '.join(known)}.")
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Say in the mode's own form that endpoints are only read."""
+        raise Refused(405, "Endpoints are read only: ask with GET.")
+
     def answer(self, found: Answer) -> HttpResponse:
         """Return an answer in the mode asked for, with its ETag; 304 when the asker has it."""
         if self.mode == "html":
@@ -123,7 +142,8 @@ class Backend(Page):
         else:
             response = HttpResponse(found.json(), content_type="application/json")
         etag = f'"{hashlib.sha256(response.content).hexdigest()[:32]}"'
-        if etag in parse_etags(self.request.headers.get("If-None-Match", "")):
+        had = [tag.removeprefix("W/") for tag in parse_etags(self.request.headers.get("If-None-Match", ""))]
+        if etag in had or "*" in had:
             response = HttpResponse(status=304)
         response["ETag"] = etag
         return response
@@ -137,13 +157,20 @@ class Backend(Page):
         response = HttpResponse(body, status=refused.status, content_type=kind)
         if refused.status == 401:
             response["WWW-Authenticate"] = 'Bearer realm="KPIs"'
+        if refused.status == 405:
+            response["Allow"] = "GET, HEAD"
         if refused.status == 429:
             response["Retry-After"] = str(A_MINUTE)
         return response
 
     def find_reader(self) -> Reader:
-        """Return what reads KPIs with the key's eyes."""
-        return Reader(self.key.reseller, self.scope, timezone.now())
+        """Return what reads KPIs with the key's eyes, as of the day asked for."""
+        now = timezone.now()
+        try:
+            day = read_day(self.request.GET.get("on", ""), local_day(now, self.key.reseller.zone))
+        except BadPeriod as wrong:
+            raise Refused(400, str(wrong)) from None
+        return Reader(self.key.reseller, self.scope, now, day=day)
 
 
 class BackendIndex(Backend):
@@ -151,8 +178,14 @@ class BackendIndex(Backend):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """List every category, KPI and type the key may see."""
+        self.only()
         rows = [
-            {"category": name, "type": kind, "address": f"/backend/kpi/{name}/{kind}/", "name": ""}
+            {
+                "category": name,
+                "type": kind,
+                "address": f"/backend/kpi/{name}/{kind}/",
+                "name": STANDING_NAME.format(name.capitalize()),
+            }
             for name, kinds in STANDINGS.items()
             for kind, standing in kinds.items()
             if standing.needs is None or self.scope.can(standing.needs)
@@ -185,6 +218,7 @@ class BackendAnswer(Backend):
 
     def standing(self, category: str, kind: str) -> HttpResponse:
         """Answer with standing counts."""
+        self.only()
         types = {name.lower(): (name, standing) for name, standing in STANDINGS[category].items()}
         name, found = types.get(kind.lower(), ("", None))
         if found is None or (found.needs and not self.scope.can(found.needs)):
@@ -199,10 +233,11 @@ class BackendAnswer(Backend):
 
     def kpi(self, kpi: Kpi, kind: str, reader: Reader) -> HttpResponse:
         """Answer with a KPI over months, by a dimension or not."""
+        self.only(*MONTHS)
         types = {t.lower(): dimension for t, dimension in types_of(kpi).items()}
         if kind.lower() not in types:
             raise Refused(404, f"“{kpi.slug}” has no type “{kind}”. Known: {', '.join(types_of(kpi))}.")
-        given = {k: v for k, v in self.request.GET.dict().items() if k in ("from", "to")}
+        given = {k: v for k, v in self.request.GET.dict().items() if k in ("from", "to", "per")}
         if "from" not in given and kind.lower() != "bymonth":
             given["from"] = given["to"] = given.get("to") or f"{reader.today:%Y-%m}"
         try:

@@ -6,7 +6,7 @@ from typing import Any
 from kpis.kpi import Kpi, Unit
 from kpis.series import Point
 from kpis.words import DIMENSIONS, MARKS, month
-from resellerkpi.core.columns import Column, Date, Decimal, Int, Money, Percent, Row, Text
+from resellerkpi.core.columns import Bucket, Column, Date, Decimal, Int, Money, Percent, Row, Text
 
 
 class Month(Date):
@@ -37,9 +37,9 @@ def value_column(kpi: Kpi, name: str = "value", label: str = "") -> Column:
     )
 
 
-def columns(kpi: Kpi, points: Sequence[Point], dimension: str) -> list[Column]:
-    """Return the columns of a KPI's points: month, key, currency, figure, parts, marks."""
-    found: list[Column] = [Month(name="month", label="Month")]
+def columns(kpi: Kpi, points: Sequence[Point], dimension: str, per: str = "month") -> list[Column]:
+    """Return the columns of a KPI's points: month (or longer period), key, currency, figure, parts, marks."""
+    found: list[Column] = [Bucket(name="month", label=per.capitalize(), grain=per)]
     if dimension:
         found.append(Text(name="label", label=DIMENSIONS[dimension]))
     if any(p.currency for p in points):

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from kpis.jobs import ask_for_refresh
 from kpis.models import KpiSettings
-from kpis.words import SETTINGS
+from kpis.words import SETTING_GROUPS, SETTINGS
 from resellerkpi.core import audit
 from resellerkpi.core.access import Capability
 from resellerkpi.ui.views import FormPage
@@ -16,6 +16,8 @@ from resellerkpi.ui.views import FormPage
 
 class CountingForm(forms.ModelForm):
     """Every setting with what it means; the defaults are what most of the trade does."""
+
+    groups = SETTING_GROUPS
 
     class Meta:
         model = KpiSettings

@@ -3,28 +3,32 @@
 import io
 import json
 from collections.abc import Collection, Sequence
+from datetime import date
 from typing import Any, ClassVar
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from kpis import longer
 from kpis.compare import compound
 from kpis.compute import behind
 from kpis.kpi import KPIS, Kpi, UnknownDimension
 from kpis.labels import labels, order
+from kpis.longer import LENGTHS
 from kpis.models import Close
-from kpis.reading import Reader
+from kpis.reading import Reader, read_day
 from kpis.series import Point, roots
-from kpis.web.asked import Query, read_query
+from kpis.web.asked import Query, hidden, read_query
 from kpis.web.columns import columns, row, value_column
 from kpis.web.dictionary import entry_of, links
+from kpis.web.kpi_rows import points_of
 from kpis.web.observations import ask_for
 from kpis.web.tiles import at_month, change, current, main_line, words
 from kpis.words import DIMENSIONS, MARKS, MARKS_TOLD, OVERLAPS, SPACE, month, plain, shown
 from resellerkpi.core.access import Capability
 from resellerkpi.core.chartspec import Line
-from resellerkpi.core.columns import Choice, Code, Text, day, figure
+from resellerkpi.core.columns import Choice, Code, Decimal, Text, bucket, day, figure
 from resellerkpi.core.periods import BadPeriod, add_months, local_day
 from resellerkpi.core.sheets import write_csv
 from resellerkpi.ui.panels import Action, ChartPanel, EmptyState, Facts, HtmlPanel, Panel, TablePanel
@@ -40,13 +44,22 @@ class KpiPage(Page):
     capability: ClassVar[Capability | None] = Capability.VIEW_KPIS
     template = "kpis/detail.html"
 
-    def find(self) -> tuple[Kpi, Reader]:
+    def find(self, day: date | None = None) -> tuple[Kpi, Reader]:
         """Return the KPI of the address and a reader; a KPI the role may not see is not found."""
-        reader = Reader(self.reseller, self.scope, timezone.now())
+        reader = Reader(self.reseller, self.scope, timezone.now(), day=day)
         slug = self.kwargs["slug"]
         if slug not in KPIS or not reader.visible([KPIS.get(slug)]):
             raise Http404
         return KPIS.get(slug), reader
+
+    def asked(self) -> tuple[Kpi, Reader, Query]:
+        """Return what the address asks for; raises BadPeriod or UnknownDimension with a sentence."""
+        kpi, reader = self.find()
+        given = self.request.GET.dict()
+        day = read_day(given.get("on", ""), reader.today)
+        if day is not None:
+            reader = self.find(day)[1]
+        return kpi, reader, read_query(kpi, given, reader)
 
 
 class KpiDetail(KpiPage):
@@ -54,14 +67,14 @@ class KpiDetail(KpiPage):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the page; an address that makes no sense says why and shows the usual months."""
-        kpi, reader = self.find()
-        self.title, self.purpose, self.back = kpi.name, kpi.summary, ("KPIs", reverse("kpi-list"))
         problem = ""
         try:
-            query = read_query(kpi, request.GET.dict(), reader)
+            kpi, reader, query = self.asked()
         except (BadPeriod, UnknownDimension) as wrong:
+            kpi, reader = self.find()
             problem, query = str(wrong.args[0]), read_query(kpi, {}, reader)
-        panels: list[Panel] = [HtmlPanel("kpis/_choose.html", _choices(kpi, query, problem))]
+        self.title, self.purpose, self.back = kpi.name, kpi.summary, ("KPIs", reverse("kpi-list"))
+        panels: list[Panel] = [HtmlPanel("kpis/_choose.html", _choices(kpi, query, problem, reader))]
         return self.render({"panels": panels + _panels(kpi, reader, query)}, status=400 if problem else 200)
 
     def actions(self) -> Sequence[Action]:
@@ -75,29 +88,36 @@ class KpiDetail(KpiPage):
         ]
 
 
-def _choices(kpi: Kpi, query: Query, problem: str) -> dict[str, Any]:
+def _choices(kpi: Kpi, query: Query, problem: str, reader: Reader) -> dict[str, Any]:
     return {
         "first": f"{query.months[0]:%Y-%m}",
         "last": f"{query.months[-1]:%Y-%m}",
         "by": query.by,
-        "dimensions": [(d, DIMENSIONS[d]) for d in kpi.by],
+        "dimensions": [(d, DIMENSIONS[d]) for d in kpi.by if d not in hidden(reader)],
         "problem": problem,
+        "lengths": [(name, name.capitalize()) for name in LENGTHS],
+        "per": query.per,
+        "on": reader.day.isoformat() if reader.day else "",
     }
 
 
 def _panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
+    if query.per != "month":
+        return _longer_panels(kpi, reader, query)
     months = [add_months(query.months[0], -12), *query.months]
     wide = reader.points([kpi], _filled(months), ["", query.by] if query.by else [""])[kpi.slug]
     totals = wide[""]
     if not any(p.numerator for p in totals):
         return [*_nothing(kpi, totals, reader), _definition(kpi, reader)]
     line = main_line(totals, reader.reseller.currency)
-    looked = query.month or line[current(line, reader.began)].month
+    looked = query.month or _looked(line, reader)
     inside = set(query.months)
     shown_points = [p for p in wide[query.by] if p.month in inside]
     names = labels(query.by, {p.key for p in shown_points}) if query.by else {}
     panels: list[Panel] = [
-        _headline(kpi, line, looked, _beside(kpi, reader, looked), _closed(looked, reader)),
+        _headline(
+            kpi, line, looked, _beside(kpi, reader, looked), _closed(looked, reader), _day(looked, reader)
+        ),
         _trend(kpi, shown_points, query.by, names),
     ]
     if query.by:
@@ -110,6 +130,26 @@ def _panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
     return [*panels, *_behind(kpi, reader, looked), _definition(kpi, reader, marks)]
 
 
+def _looked(line: Sequence[Point], reader: Reader) -> date:
+    """Return the month to look into: that of the day asked for, else the last full one."""
+    return reader.today.replace(day=1) if reader.day else line[current(line, reader.began)].month
+
+
+def _longer_panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
+    """Return trend and tables over quarters or years."""
+    found = longer.points(kpi, reader, query.months, ["", query.by] if query.by else [""], query.per)
+    if not any(p.numerator for p in found[""]):
+        return [*_nothing(kpi, found[""], reader), _definition(kpi, reader)]
+    names = labels(query.by, {p.key for p in found[query.by]}) if query.by else {}
+    panels: list[Panel] = [_trend(kpi, found[query.by], query.by, names, query.per)]
+    for dimension in ("", query.by) if query.by else ("",):
+        rows = sorted((row(p, names) for p in found[dimension]), key=lambda r: r["month"], reverse=True)
+        title = f"By {query.per}{' and ' + DIMENSIONS[dimension].lower() if dimension else ''}"
+        panels.append(TablePanel(title, columns(kpi, found[dimension], dimension, query.per), rows))
+    marks = {m for of in found.values() for p in of for m in p.marks}
+    return [*panels, _definition(kpi, reader, marks)]
+
+
 def _filled(months: list[Any]) -> list[Any]:
     count = (months[-1].year - months[0].year) * 12 + months[-1].month - months[0].month + 1
     return [add_months(months[0], i) for i in range(count)]
@@ -120,7 +160,7 @@ def _nothing(kpi: Kpi, totals: Sequence[Point], reader: Reader) -> list[Panel]:
     empty = EmptyState("There is nothing to count in these months.")
     lacking = [p.month for p in totals if "needs_data" in p.marks]
     if lacking:
-        closed = [p.month for p in totals if "open" not in p.marks]
+        closed = [p.month for p in totals if not p.is_open]
         empty = ask_for(kpi, reader.scope, closed[-1] if closed else lacking[-1])
     return [HtmlPanel("kpis/_empty.html", {"empty": empty})]
 
@@ -135,19 +175,31 @@ def _beside(kpi: Kpi, reader: Reader, looked: Any) -> list[tuple[Any, ...]]:
 
 
 def _headline(
-    kpi: Kpi, line: Sequence[Point], looked: Any, beside: Sequence[tuple[Any, ...]], closed: str
+    kpi: Kpi,
+    line: Sequence[Point],
+    looked: Any,
+    beside: Sequence[tuple[Any, ...]],
+    closed: str,
+    as_of: date | None,
 ) -> Facts:
     now = at_month(line, looked) or line[-1]
-    items: list[tuple[Any, ...]] = [(f"{looked:%B %Y}", shown(kpi, now.value, now.currency)), *beside]
-    for ago, label in ((1, "On the month before"), (12, "On a year before")):
+    when = f"{looked:%B %Y}" if as_of is None else f"At the end of {day(as_of)}"
+    items: list[tuple[Any, ...]] = [(when, shown(kpi, now.value, now.currency)), *beside]
+    part = "so_far" in now.marks and kpi.shape.kind != "stock"
+    for ago, label in () if part else ((1, "On the month before"), (12, "On a year before")):
         moved = change(kpi, now, at_month(line, add_months(looked, -ago)))
         items.append((label, f"{moved.arrow} {moved.amount} {moved.word}".strip() if moved else "n/a"))
-    items += _compounded(kpi, line, looked)
+    items += [] if part else _compounded(kpi, line, looked)
     if now.marks:
         items.append(("Remarks", ", ".join(words(kpi, now))))
     if "restated" in now.marks:
         items.append(("When closed", shown(kpi, now.kept, now.currency)))
     return Facts("In short", [*items, ("Month", closed, reverse("kpi-month", args=[f"{looked:%Y-%m}"]))])
+
+
+def _day(looked: date, reader: Reader) -> date | None:
+    """Return the day the figure is as of, when one was asked for in the month looked at."""
+    return reader.day if reader.day and reader.day.replace(day=1) == looked else None
 
 
 def _closed(looked: Any, reader: Reader) -> str:
@@ -172,22 +224,24 @@ def _compounded(kpi: Kpi, line: Sequence[Point], looked: Any) -> list[tuple[Any,
     return found
 
 
-def _trend(kpi: Kpi, points: Sequence[Point], by: str, names: dict[str, str]) -> ChartPanel:
+def _trend(
+    kpi: Kpi, points: Sequence[Point], by: str, names: dict[str, str], per: str = "month"
+) -> ChartPanel:
     """Return the lines over closed months, the six largest of a breakdown; the open month is in the tables only."""
     lines, left_out = _largest(points)
-    rows = [row(p, names) for p in points if "open" not in p.marks and (p.key, p.currency) in lines]
+    rows = [row(p, names) for p in points if not p.is_open and (p.key, p.currency) in lines]
     many = len({p.currency for p in points}) > 1
     series = "label" if by else "currency" if many else ""
     if by and many:
         for found in rows:
             found["label"] = f"{found['label']} ({found['currency']})"
-    open_months = sorted({month(p.month) for p in points if "open" in p.marks})
-    note = f"{', '.join(open_months)} is still open and left out." if open_months else ""
+    open_months = sorted({bucket(p.month, per) for p in points if p.is_open})
+    note = f"{', '.join(open_months)} is not over and left out." if open_months else ""
     if left_out:
         note = f"{note} The {MOST_LINES} largest of {MOST_LINES + left_out} are drawn.".strip()
     note = f"{note} {OVERLAPS.get(by, '')}".strip()
     chart = Line(x="month", y=("value",), series=series, title=kpi.name)
-    return ChartPanel("Trend", chart, rows, columns(kpi, points, by), note=note)
+    return ChartPanel("Trend", chart, rows, columns(kpi, points, by, per), note=note)
 
 
 def _largest(points: Sequence[Point]) -> tuple[set[tuple[str, str]], int]:
@@ -220,18 +274,19 @@ def _behind(kpi: Kpi, reader: Reader, looked: Any) -> list[Panel]:
         Code(name="code", label="Account"),
         Choice(name="status", label="Status", choices=list(statuses.items())),
         *([Text(name="currency", label="Currency")] if found[0]["currency"] else []),
-        _part_column(root),
+        _part_column(root, found),
     ]
     rows = [{**r, "pk": r["id"]} for r in found]
     return [TablePanel(f"Customers behind it, {month(looked)}{more}", listed, rows, row_url="customer")]
 
 
-def _part_column(kpi: Kpi) -> Any:
-    """Return the column of a customer's numerator: money, else what is counted."""
+def _part_column(kpi: Kpi, rows: Sequence[dict[str, Any]]) -> Any:
+    """Return the column of a customer's numerator: money, else what is counted, whole where it is."""
     top = kpi.shape.top
     if top is not None and top.source.currency:
         return value_column(KPIS.get("total_invoiced"), label="Amount")
-    return value_column(KPIS.get("numbers_per_customer"), label="Counted")
+    whole = all(r["value"] == int(r["value"]) for r in rows)
+    return Decimal(name="value", label="Counted", decimals=0 if whole else 2)
 
 
 def _definition(kpi: Kpi, reader: Reader, marks: Collection[str] = ()) -> HtmlPanel:
@@ -247,15 +302,14 @@ class KpiCsv(KpiPage):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return month, key, currency, figure, parts and marks."""
-        kpi, reader = self.find()
         try:
-            query = read_query(kpi, request.GET.dict(), reader)
+            kpi, reader, query = self.asked()
         except (BadPeriod, UnknownDimension) as wrong:
             return HttpResponse(str(wrong.args[0]), status=400, content_type="text/plain; charset=utf-8")
-        points = reader.points([kpi], query.months, [query.by])[kpi.slug][query.by]
+        points = points_of(kpi, query, reader)
         names = labels(query.by, {p.key for p in points}) if query.by else {}
         out = io.StringIO()
-        write_csv(columns(kpi, points, query.by), [row(p, names) for p in points], out)
+        write_csv(columns(kpi, points, query.by, query.per), [row(p, names) for p in points], out)
         response = HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = f'attachment; filename="{kpi.slug}.csv"'
         return response
@@ -266,12 +320,11 @@ class KpiJson(KpiPage):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return the KPI and its rows: money as strings, months as 2026-10, percentages as ratios."""
-        kpi, reader = self.find()
         try:
-            query = read_query(kpi, request.GET.dict(), reader)
+            kpi, reader, query = self.asked()
         except (BadPeriod, UnknownDimension) as wrong:
             return _json({"error": str(wrong.args[0])}, status=400)
-        points = reader.points([kpi], query.months, [query.by])[kpi.slug][query.by]
+        points = points_of(kpi, query, reader)
         return _json(
             {
                 "slug": kpi.slug,
@@ -282,6 +335,8 @@ class KpiJson(KpiPage):
                 "from": query.months[0].isoformat(),
                 "until": query.until.isoformat(),
                 "by": query.by,
+                "per": query.per,
+                "on": reader.day.isoformat() if reader.day else None,
                 "as_of": reader.as_of.isoformat(timespec="seconds"),
                 "rows": [plain(kpi, p) for p in points],
             }

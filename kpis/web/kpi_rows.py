@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kpis import longer
 from kpis.kpi import Kpi, Unit
 from kpis.labels import labels, order
 from kpis.reading import Reader
@@ -18,9 +19,16 @@ def names_of(kpi: Kpi, dimension: str) -> list[str]:
     return ["month", *key, *money, kpi.slug, *parts, f"{kpi.slug}_marks"]
 
 
+def points_of(kpi: Kpi, query: Query, reader: Reader) -> list[Point]:
+    """Return the points asked for: of months, or of longer periods."""
+    if query.per == "month":
+        return reader.points([kpi], query.months, [query.by])[kpi.slug][query.by]
+    return longer.points(kpi, reader, query.months, [query.by], query.per)[query.by]
+
+
 def kpi_answer(kpi: Kpi, query: Query, reader: Reader) -> Answer:
     """Return a KPI's rows: a month, a key and a currency each."""
-    points = reader.points([kpi], query.months, [query.by])[kpi.slug][query.by]
+    points = points_of(kpi, query, reader)
     known = labels(query.by, {p.key for p in points}) if query.by else {}
     place = {key: i for i, key in enumerate(order(query.by, known))} if query.by else {}
     points = sorted(points, key=lambda p: (p.month, place.get(p.key, 0), p.currency))
@@ -30,6 +38,8 @@ def kpi_answer(kpi: Kpi, query: Query, reader: Reader) -> Answer:
         ("Unit", kpi.unit.value),
         ("Version", str(kpi.version)),
         ("As of", reader.as_of.isoformat(timespec="seconds")),
+        *([("Up to the end of", reader.day.isoformat())] if reader.day else []),
+        *([("Per", query.per)] if query.per != "month" else []),
     ]
     return Answer(kpi.name, names_of(kpi, query.by), rows, about)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from kpis.dictionary import types_of
 from kpis.kpi import KPIS, Kpi, Unit
+from kpis.longer import LENGTHS
 from kpis.web.kpi_rows import names_of
 from kpis.web.standing import STANDINGS
 
@@ -15,7 +16,7 @@ _MODE = {
     "description": "json (the default of a bearer key), csv or html.",
     "schema": {"type": "string", "enum": ["json", "csv", "html"]},
 }
-_MONTHS = [
+_MONTHS: list[dict[str, Any]] = [
     {
         "name": name,
         "in": "query",
@@ -23,6 +24,19 @@ _MONTHS = [
         "schema": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"},
     }
     for name, which in (("from", "first"), ("to", "last"))
+] + [
+    {
+        "name": "per",
+        "in": "query",
+        "description": "Rows per month, quarter or year; month is then the first month of the row's period.",
+        "schema": {"type": "string", "enum": list(LENGTHS), "default": "month"},
+    },
+    {
+        "name": "on",
+        "in": "query",
+        "description": "Figures as of the end of this day; without it, as of now.",
+        "schema": {"type": "string", "format": "date"},
+    },
 ]
 _REFUSED: dict[str, Any] = {
     code: {
@@ -34,6 +48,7 @@ _REFUSED: dict[str, Any] = {
         ("401", "No key, or one that is not known, has ended or was revoked."),
         ("403", "A key that may not stand in an address."),
         ("404", "No such KPI or type for this key."),
+        ("405", "Endpoints are read only."),
         ("429", "Asked too often; Retry-After says when to ask again."),
     )
 }

@@ -121,8 +121,11 @@ class KpiList(Page):
             return {"panels": [_empty(BEING_MADE)], "back": back}
         kpis = reader.visible(KPIS)
         points, home = reader.points(kpis, reader.last_months(MONTHS)), self.reseller.currency
-        panels = [
+        families = by_family(kpis)
+        told = {"total": len(kpis), "families": [(f.value, len(found)) for f, found in families.items()]}
+        panels: list[Panel] = [HtmlPanel("kpis/_families.html", told)]
+        panels += [
             TilesPanel([tile(k, points[k.slug][""], home, reader.began) for k in found], title=family.value)
-            for family, found in by_family(kpis).items()
+            for family, found in families.items()
         ]
         return {"panels": panels, "back": back}

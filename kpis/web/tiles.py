@@ -22,9 +22,7 @@ def main_line(points: Sequence[Point], currency: str) -> list[Point]:
 
 def current(points: Sequence[Point], began: date | None) -> int:
     """Return the position of the month to show: the last full one, or the open one of a book that began in it."""
-    closed = [
-        i for i, p in enumerate(points) if "open" not in p.marks and (began is None or p.month >= began)
-    ]
+    closed = [i for i, p in enumerate(points) if not p.is_open and (began is None or p.month >= began)]
     return closed[-1] if closed else len(points) - 1
 
 

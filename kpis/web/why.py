@@ -23,7 +23,6 @@ from resellerkpi.ui.panels import ChartPanel, EmptyState, Panel, TablePanel
 R = CustomerEvent.Reason
 #: Reasons that are not the customer's own choice, and those that are a kind of their own.
 GROUPS = {R.NON_PAYMENT: "Involuntary", R.CEASED_TRADING: "Involuntary", R.PORT_OUT: "Ported out"}
-ORDER = ("Voluntary", "Ported out", "Involuntary", "Not said")
 LISTED = 50
 
 
@@ -52,29 +51,32 @@ class Why(MonthsPage):
         return {"panels": panels, "back": ("KPIs", reverse("kpi-list"))}
 
     def lost(self, months: Sequence[date]) -> list[Panel]:
-        """Return customers lost by kind of reason, month by month, and by reason."""
+        """Return customers lost by reason, month by month and in all of them."""
         points = points_by(self.reader(), ["customers_lost"], months, "reason").get("customers_lost", [])
         by_month: defaultdict[tuple[date, str], Decimal] = defaultdict(Decimal)
         by_reason: defaultdict[str, Decimal] = defaultdict(Decimal)
         for p in points:
             if p.numerator:
-                by_month[p.month, group_of(p.key)] += p.numerator
+                by_month[p.month, p.key] += p.numerator
                 by_reason[p.key] += p.numerator
-        groups = [g for g in ORDER if any(g == found for _, found in by_month)]
-        rows = [{"month": m, "group": g, "count": by_month[m, g]} for g in groups for m in months]
-        columns: list[Column] = [Month(name="month", label="Month"), Text(name="group", label="Left")]
+        names = {**dict(R.choices), "unknown": "Not said", "": "Not said"}
+        ranked = sorted(by_reason.items(), key=lambda item: (-item[1], item[0]))
+        rows = [
+            {"month": m, "reason": names.get(k, k), "count": by_month[m, k]}
+            for k, _ in ranked
+            for m in months
+        ]
+        columns: list[Column] = [Month(name="month", label="Month"), Text(name="reason", label="Reason")]
         chart = ChartPanel(
             "Customers lost",
-            Stack(x="month", y=("count",), series="group", title="Customers lost by kind of reason"),
+            Stack(x="month", y=("count",), series="reason", title="Customers lost by reason"),
             rows,
             [*columns, Int(name="count", label="Customers", total=SUM)],
             note="Involuntary: did not pay, ceased trading. The reason is asked for when a customer is ceased.",
             empty=EmptyState("No customer was lost in these months."),
         )
-        names = {**dict(R.choices), "unknown": "Not said", "": "Not said"}
-        ranked = sorted(by_reason.items(), key=lambda item: (-item[1], item[0]))
         told = [{"reason": names.get(k, k), "group": group_of(k), "count": n} for k, n in ranked]
-        shown: list[Column] = [Text(name="reason", label="Reason"), columns[1]]
+        shown: list[Column] = [columns[1], Text(name="group", label="Left")]
         table = TablePanel(
             "By reason", [*shown, Int(name="count", label="Customers", total=SUM)], told, wide=False
         )

@@ -447,7 +447,7 @@ def test_what_no_kpi_would_read_is_refused(book: Book) -> None:
         "“visits” is not split by “sources”. Did you mean “source”?"
     )
     assert said("visits,2026-10-01,5,,Search,") == (
-        "“visits” is not split by a key alone. It can by source or campaign."
+        "“visits” is not split by a key alone. It is split by source or campaign."
     )
     assert said("visits,2026-10-01,5,source,,") == "Say which source it is, or leave the dimension empty too."
     assert said("visits,2026-10-01,1.5,,,") == "“visits” counts things: 1.5 is not a whole number."

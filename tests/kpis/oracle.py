@@ -8,6 +8,7 @@ from itertools import takewhile
 from typing import Any
 
 from tests.kpis.worlds import CATALOGUE, LAST, MONTHS, PRICE_CHANGE, credit_of, shares
+from tests.kpis.worlds_units import supplier
 
 D = Decimal
 Row = dict[str, Any]
@@ -212,10 +213,13 @@ def _attempts(by_value: bool) -> Callable[[Row, date], list[tuple[str, str, D, D
 def _numbers(what: str) -> Callable[[Row, date], list[tuple[str, str, D, D | None]]]:
     def rule(c: Row, month: date) -> list[tuple[str, str, D, D | None]]:
         found: list[tuple[str, str, D, D | None]] = []
-        for _, kind, span in c["numbers"]:
+        for name, kind, span in c["numbers"]:
             now, was = on(span, close(month)), on(span, before(month))
             hit = {"held": now, "added": now and not was, "removed": was and not now}[what]
-            found.append((kind, "", D(int(hit)), None))
+            own: Any = (
+                {"number_type": kind, "carrier": supplier(name, close(month))} if what == "held" else kind
+            )
+            found.append((own, "", D(int(hit)), None))
         return found
 
     return rule

@@ -203,6 +203,7 @@ RULES: dict[str, Callable[[Row, date], Out]] = {
     "arpl": _arpl,
     "arpu_growth_like": _same,
     "arpc_billed": lambda c, x: [("", y, t, D(int(n > 0))) for y, (t, n) in _average(c, x).items()],
+    "customers_billed": lambda c, x: [("", "", D(int(any(n > 0 for _, n in _average(c, x).values()))), None)],
     "aiv_like": _steps("like"),
     "aiv_price_effect": _steps("price"),
     "aiv_volume_effect": _steps("volume"),

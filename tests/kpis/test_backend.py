@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from datetime import date, timedelta
 from typing import Any
 
@@ -203,6 +204,8 @@ def test_what_has_not_changed_is_not_sent_again() -> None:
     first = ask(token, "customers/")
     again = ask(token, "customers/", **{"If-None-Match": first["ETag"]})
     assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
+    weak = ask(token, "customers/", **{"If-None-Match": f'"other", W/{first["ETag"]}'})
+    assert weak.status_code == 304, "a proxy that packs answers makes tags weak"
     with enter(Scope.of(made.pk)):
         Customer.objects.filter(code="ann").update(is_test=True)
     changed = ask(token, "customers/", **{"If-None-Match": first["ETag"]})
@@ -235,12 +238,24 @@ def test_who_guesses_keys_waits() -> None:
         ("mrr/byMonth/?from=soon", 400, "soon"),
         ("mrr/byMonth/?from=2026-05&to=2026-01", 400, "The last month must not be before the first one."),
         ("mrr/?outputMode=pdf", 400, "outputMode is json, csv or html."),
+        ("mrr/?form=2026-01", 400, "“form” means nothing here. Known: outputMode, key, from, to"),
+        ("customers/?from=2026-01", 400, "“from” means nothing here. Known: outputMode, key."),
+        ("?by=dealer", 400, "“by” means nothing here."),
     ],
 )
 def test_what_makes_no_sense_is_said(address: str, status: int, words: str) -> None:
     found = ask(key_for(alpha()), address)
     assert found.status_code == status
     assert words in found.json()["error"]
+
+
+def test_who_writes_is_told_that_endpoints_are_read_only() -> None:
+    token = key_for(alpha())
+    posted = Client(enforce_csrf_checks=True).post(
+        "/backend/kpi/mrr/", headers={"Authorization": f"Bearer {token}"}
+    )
+    assert (posted.status_code, posted["Allow"]) == (405, "GET, HEAD")
+    assert posted.json() == {"error": "Endpoints are read only: ask with GET."}
 
 
 def test_types_do_not_mind_their_case() -> None:
@@ -258,9 +273,11 @@ def test_the_description_names_every_field_that_is_answered() -> None:
         *(f"/backend/kpi/{k.slug}/{t}/" for k in KPIS for t in types_of(k)),
     }
     for address in ("invoices/byMonth/", "features/charges/", "mrr/byDealer/", "churn_customer/summary/"):
-        good = paths[f"/backend/kpi/{address}"]["get"]["responses"]["200"]
+        described_path = paths[f"/backend/kpi/{address}"]["get"]
+        months = "?from=2026-03&to=2026-03" if len(described_path["parameters"]) > 1 else ""
+        good = described_path["responses"]["200"]
         fields = good["content"]["application/json"]["schema"]["items"]["properties"]
-        rows = ask(token, f"{address}?from=2026-03&to=2026-03").json()
+        rows = ask(token, f"{address}{months}").json()
         assert rows
         assert all(list(row) == list(fields) for row in rows)
         for row in rows:
@@ -299,3 +316,16 @@ def test_a_key_of_another_house_cannot_be_revoked() -> None:
         pk = ApiKey.objects.get().pk
     assert someone(made, Role.OWNER).post(f"/kpis/keys/{pk}/revoke/").status_code == 404
     assert ask(token, "customers/").status_code == 200
+
+
+def test_account_managers_are_for_people_who_may_see_people_and_for_no_key() -> None:
+    made = alpha()
+    assert ask(key_for(made), "customers_active/byManager/").status_code == 404
+    owner = someone(made, Role.OWNER).get("/kpis/customers_active/?by=manager").content.decode()
+    assert "Bea Boss" in owner
+    refused = someone(made, Role.VIEWER).get("/kpis/customers_active/?by=manager")
+    assert refused.status_code == 400
+    assert "cannot be broken down by manager" in refused.content.decode()
+    assert not {"Bea Boss", "Account manager"} & set(
+        re.findall(r"Bea Boss|Account manager", refused.content.decode())
+    )

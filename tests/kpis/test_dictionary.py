@@ -171,7 +171,7 @@ def test_a_derived_kpi_depends_on_the_settings_of_what_it_is_made_of() -> None:
     assert settings_of(KPIS.get("clv_churn")) == [
         name
         for name in SETTINGS
-        if name in ("churn_base", "count_in_period", "small_base", "life_cap_months")
+        if name in ("churn_base", "churn_recognition", "count_in_period", "small_base", "life_cap_months")
     ]
     assert "small_base" not in settings_of(KPIS.get("mrr"))
     assert tables_of(KPIS.get("numbers_unassigned")) == ["number assignments", "numbers"]

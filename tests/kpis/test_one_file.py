@@ -2,7 +2,9 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +44,24 @@ def mobile_share() -> Shape:
 '''
 
 
+@contextmanager
+def among_definitions(folder: Path, text: str, slug: str) -> Iterator[None]:
+    """A file among the definitions, as if it had been there from the start."""
+    (folder / f"{slug}_of_a_test.py").write_text(text, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(definitions, "__path__", [*definitions.__path__, str(folder)])
+        cache.clear()
+        registry.load()
+        yield
+        KPIS.remove(slug)
+        cache.clear()
+
+
 @pytest.fixture
-def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The file among the definitions, as if it had been there from the start."""
-    (tmp_path / "mobile_share_of_a_test.py").write_text(FILE, encoding="utf-8")
-    monkeypatch.setattr(definitions, "__path__", [*definitions.__path__, str(tmp_path)])
-    cache.clear()
-    registry.load()
-    yield
-    KPIS.remove("mobile_share")
-    cache.clear()
+def added(tmp_path: Path) -> Iterator[None]:
+    """The file of the share of mobile numbers among the definitions."""
+    with among_definitions(tmp_path, FILE, "mobile_share"):
+        yield
 
 
 def figures(client: Client, token: str) -> dict[str, Any]:
@@ -100,3 +110,18 @@ def test_one_file_makes_a_kpi_everywhere() -> None:
         assert {r["type"] for r in ask(token, "").json() if r["category"] == "mobile_share"} == set(
             told["types"]
         )
+
+
+def test_the_example_of_the_docs_is_a_kpi_as_it_stands(tmp_path: Path) -> None:
+    told = (Path(__file__).parents[2] / "docs" / "kpis-howto.md").read_text(encoding="utf-8")
+    example = re.findall(r"```python\n(.*?)```", told, re.DOTALL)[0]
+    with time_machine.travel(worlds.NOW, tick=False):
+        made = alpha()
+        client, token = someone(made, Role.OWNER), key_for(made)
+        with among_definitions(tmp_path, example, "numbers_per_active_customer"):
+            (row,) = ask(token, "numbers_per_active_customer/?from=2026-04&to=2026-04").json()
+            assert [row[f"numbers_per_active_customer{tail}"] for tail in ("", "_numerator", "_denominator")] == [
+                1, 2, 2,
+            ]  # fmt: skip
+            page = client.get("/kpis/numbers_per_active_customer/?by=dealer").content.decode()
+            assert "Numbers under management ÷ active customers, on the last day of the month." in page

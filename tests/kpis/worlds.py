@@ -28,11 +28,13 @@ from billing.models import (
     Payment,
     PaymentAttempt,
 )
-from resellerkpi.core.models import Reseller
+from resellerkpi.core.models import Reseller, User
 from tests.kpis import worlds_observed, worlds_units
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 5, 20)
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
+#: How long before it leaves a customer says so.
+NOTICE = timedelta(days=40)
 MONTHS = [date(2026, m, 1) for m in range(1, 6)]
 TYPES = ["geographic", "mobile"]
 #: code: (interval, kind, currency, list price until 1 March, list price from then)
@@ -228,7 +230,9 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
         ExchangeRate.objects.create(
             reseller=reseller, date=day, base="EUR", currency="GBP", rate=Decimal(rate)
         )
-    for told in book["customers"]:
+    boss, _ = User.objects.get_or_create(email="boss@example.com", defaults={"name": "Bea Boss"})
+    for place, told in enumerate(book["customers"]):
+        told["manager"] = "" if place % 2 else str(boss.pk)
         c = UNSAID | told
         plain = {
             k: c[k]
@@ -247,12 +251,21 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
             )
         }
         row = Customer.objects.create(
-            reseller=reseller, name=c["code"], dealer=dealers.get(c["dealer"]), **plain
+            reseller=reseller,
+            name=c["code"],
+            dealer=dealers.get(c["dealer"]),
+            account_manager=boss if c["manager"] else None,
+            **plain,
         )
         done.customers[c["code"]] = row
         for day, status in c["events"].items():
             CustomerEvent.objects.create(
-                reseller=reseller, customer=row, date=day, status=status, reason=reason_of(day, status)
+                reseller=reseller,
+                customer=row,
+                date=day,
+                status=status,
+                reason=reason_of(day, status),
+                notice_date=day - NOTICE if status == "ceased" else None,
             )
         for name, kind, (start, end) in c["numbers"]:
             number = Number.objects.create(reseller=reseller, number=name, type=kind)

@@ -20,12 +20,16 @@ from billing.models import (
     Customer,
     Finding,
     NotProduced,
+    Number,
+    Supply,
     Tariff,
     TariffAssignment,
     TariffRate,
 )
 from resellerkpi.core.models import Reseller
 
+#: Carriers of a customer's first number, from days on.
+SUPPLIES = [("K0", date(2026, 1, 15), date(2026, 4, 10)), ("K1", date(2026, 4, 10), None)]
 SHORT = st.dates(date(2026, 1, 1), date(2026, 5, 20))
 WHO = st.integers(0, 1)
 AMOUNTS = st.integers(-500, 9000).map(lambda c: Decimal(c) / 100)
@@ -99,6 +103,12 @@ def carrier(reseller: Reseller, place: int) -> Carrier:
     return made
 
 
+def supplier(number: str, day: date) -> str:
+    """Return the carrier of a number on a day: a customer's first number moves from one to another."""
+    at = [code for code, start, end in SUPPLIES if start <= day and (end is None or day < end)]
+    return at[0] if at and number.endswith("-0") else ""
+
+
 def noon(day: date) -> datetime:
     """Return noon of a day."""
     return datetime.combine(day, time(12), UTC)
@@ -125,6 +135,11 @@ def load(book: dict[str, Any], reseller: Reseller, customers: list[Customer]) ->
         )  # fmt: skip
     for index, (place, currency, steps) in enumerate(book.get("leaks", [])):
         leak(reseller, slug_of(index), customers[place] if place < len(customers) else None, currency, steps)
+    Supply.objects.bulk_create(
+        Supply(reseller=reseller, number=number, carrier=who, start_date=start, end_date=end)
+        for number in Number.objects.filter(reseller=reseller, number__endswith="-0")
+        for who, (_, start, end) in zip(both, SUPPLIES, strict=True)
+    )
     _bills(book, reseller, customers, both)
     _rates(
         book.get("bought", []),

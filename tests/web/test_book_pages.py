@@ -219,9 +219,13 @@ def test_a_customer_is_added_suspended_and_leaves_with_a_reason(client: Client) 
     status = reverse("customer-status", args=[customer.pk])
     refused = client.post(status, {"status": "ceased", "on": "2026-05-01"})
     assert "Say why the customer leaves." in refused.content.decode()
-    assert client.post(status, {"status": "ceased", "on": "2026-05-01", "reason": "price"}).status_code == 302
+    leaving = {"status": "ceased", "on": "2026-05-01", "reason": "price"}
+    refused = client.post(status, {**leaving, "notice_date": "2026-05-02"})
+    assert "Notice is given before a customer leaves, or on the same day." in refused.content.decode()
+    assert client.post(status, {**leaving, "notice_date": "2026-04-03"}).status_code == 302
     with enter(world.alpha.scope()):
         assert Customer.objects.get(pk=customer.pk).status == "ceased"
+        assert CustomerEvent.objects.get(status="ceased").notice_date == date(2026, 4, 3)
         assert CustomerEvent.objects.filter(customer=customer).count() == 2
         assert AuditEvent.objects.filter(action="customer.status").count() == 1
 

@@ -41,8 +41,10 @@ KIND = Kind(
     load=load,
     days=("date",),
     fields=(
-        Field(name="metric", parse=text(60), required=True, aliases=("measure",), example="marketing_spend"),
-        Field(name="date", parse=day, required=True, aliases=("day", "month"), example="2026-10-01"),
+        Field(name="metric", parse=text(60), required=True, aliases=("measure",), example="marketing_spend",
+              help="As its template names it, under “What billing cannot know”."),
+        Field(name="date", parse=day, required=True, aliases=("day", "month"), example="2026-10-01",
+              help="Any day of the month it belongs to."),
         Field(name="value", parse=exact(6), required=True, aliases=("amount", "count"), example="1250.00"),
         Field(name="dimension", parse=text(40), example="campaign", help="What the key names: campaign, score…"),
         Field(name="key", parse=text(80), aliases=("campaign", "source"), example="Autumn mailing"),

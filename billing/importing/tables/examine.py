@@ -129,6 +129,14 @@ class _Reader:
             return None, str(error)
 
 
+def _again(row: Row, kind: Kind, line: int) -> str:
+    """Say which fields of a line an earlier one has, too."""
+    *names, last = [kind.field(name).title.lower() for name in kind.key if row[name] not in (None, "")]
+    if not names:
+        return f"The same {last} is on line {line} already."
+    return f"The same {', '.join(names)} and {last} are on line {line} already."
+
+
 def _once(rows: list[Row], kind: Kind, work: Work, keep_first: bool) -> tuple[list[Row], int]:
     """Refuse lines whose key an earlier line has, or drop them where the mapping says once."""
     needed = [name for name in kind.key if kind.field(name).required]
@@ -141,8 +149,7 @@ def _once(rows: list[Row], kind: Kind, work: Work, keep_first: bool) -> tuple[li
             continue
         if kind.key and key in first:
             if not keep_first:
-                work.refuse(row, kind.key[0], f"The same {kind.field(kind.key[0]).title.lower()} is on line "
-                            f"{first[key]} already.")  # fmt: skip
+                work.refuse(row, kind.key[0], _again(row, kind, first[key]))
                 kept.append(row)
             continue
         first[key] = row["line"]

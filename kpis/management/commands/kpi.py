@@ -2,22 +2,25 @@
 
 import json
 from argparse import ArgumentParser
+from datetime import date
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from kpis import longer
 from kpis.closing import CannotClose, close
 from kpis.dictionary import described
 from kpis.facts import months_between
 from kpis.kpi import KPIS, Kpi
+from kpis.longer import LENGTHS
 from kpis.options import Options
-from kpis.reading import live
+from kpis.reading import Reader, live, read_day
 from kpis.words import plain
 from resellerkpi.core.access import Role
 from resellerkpi.core.command import JsonCommand
 from resellerkpi.core.models import Reseller
-from resellerkpi.core.periods import BadPeriod, parse_month
+from resellerkpi.core.periods import BadPeriod, local_day, parse_month
 from resellerkpi.core.scope import Scope, current, enter
 
 
@@ -35,6 +38,10 @@ class Command(JsonCommand):
         parser.add_argument("--to", dest="last", metavar="YYYY-MM", help="last month (included)")
         parser.add_argument("--close", metavar="YYYY-MM", help="keep a month's figures as they are now")
         parser.add_argument("--by", default="", metavar="DIM", help="break down by a dimension")
+        parser.add_argument(
+            "--per", default="month", choices=list(LENGTHS), help="longer periods than months"
+        )
+        parser.add_argument("--on", default="", metavar="YYYY-MM-DD", help="as of the end of a day gone by")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the list or the figures; raise CommandError with a sentence."""
@@ -63,8 +70,12 @@ class Command(JsonCommand):
         if last.start < first.start:
             raise CommandError("--to must not be before --from.")
         self.stderr.write(f"Computing {len(kpis)} KPIs of {reseller.name}, {first} to {last}.")
+        now = timezone.now()
+        day = read_day(options["on"], local_day(now, reseller.zone))
+        months = months_between(first.start, last.start)
         with enter(Scope.of(reseller.pk, role=Role.OWNER, why="command kpi")):
-            found = _grouped(kpis, reseller, months_between(first.start, last.start), options["by"])
+            reader = Reader(reseller, current(), now, always_live=True, day=day)
+            found = _grouped(kpis, reader, months, options["by"], options["per"])
         return {
             "reseller": reseller.code,
             "from": first.start.isoformat(),
@@ -85,14 +96,18 @@ def _close(code: str, text: str) -> dict[str, Any]:
         return {"reseller": code, "closed": f"{made.month:%Y-%m}", "completeness": made.completeness}
 
 
-def _grouped(kpis: list[Kpi], reseller: Reseller, months: list[Any], by: str) -> list[dict[str, Any]]:
+def _grouped(kpis: list[Kpi], reader: Reader, months: list[date], by: str, per: str) -> list[dict[str, Any]]:
     """Compute KPIs together where they share the dimension; each keeps its place."""
-    now = timezone.now()
     named = {k.slug: k.dimension(by) if by else "" for k in kpis}
     points: dict[str, Any] = {}
     for dimension in dict.fromkeys(named.values()):
         alike = [k for k in kpis if named[k.slug] == dimension]
-        points |= live(alike, reseller, current(), months, now, dimension)
+        if per == "month":
+            points |= live(
+                alike, reader.reseller, reader.scope, months, reader.now, dimension, day=reader.day
+            )
+        else:
+            points |= {k.slug: longer.points(k, reader, months, [dimension], per)[dimension] for k in alike}
     return [
         {"slug": k.slug, "name": k.name, "unit": k.unit.value, "rows": [plain(k, p) for p in points[k.slug]]}
         for k in kpis
