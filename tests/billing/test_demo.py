@@ -12,6 +12,7 @@ from django.db.models import Sum
 
 from billing.charging.bill_sums import sums_of
 from billing.demo.empty import empty
+from billing.demo.frauds import CALLS, hacked_calls, victim
 from billing.demo.leaks import plant
 from billing.demo.plan import plan_customers
 from billing.demo.services import plan_services
@@ -62,6 +63,9 @@ def test_the_same_seed_makes_the_same_plans_and_another_seed_others() -> None:
 def test_every_seed_has_room_for_every_leak(seed: int) -> None:
     plans, findings = planned(seed)
     assert len(findings) == 10
+    hacked = victim(plans, Calendar.ending_before(TODAY, houses("small")[0].months))
+    assert hacked
+    assert not any(hacked[0].code in finding.subject for finding in findings)
     assert sum(len(plan.numbers) for plan in plans) == houses("small")[0].size.numbers
     assert len({number.number for plan in plans for number in plan.numbers}) == 190
     assert all(f.end is None or f.end > f.start for plan in plans for f in plan.features)
@@ -92,6 +96,20 @@ def test_the_same_seed_makes_the_same_calls() -> None:
     assert costs(7) == costs(7)
     assert costs(7) != costs(8)
     assert sum(count for _, count, _ in costs(7)) > 17_000
+
+
+@pytest.mark.parametrize(
+    ("today", "month"), [("2026-11-22", "2026-11"), ("2026-12-01", "2026-11"), ("2026-12-03", "2026-12")]
+)
+def test_the_hack_lies_in_the_month_of_its_night_alone(today: str, month: str) -> None:
+    house, calendar = houses("small")[0], Calendar.ending_before(date.fromisoformat(today))
+    plans = plan_customers(house, calendar, 7)
+    plan_services(house, plans, calendar, 7)
+    hacked = victim(plans, calendar)
+    assert hacked
+    firsts = [calendar.ago(1), calendar.current]
+    made = {f"{f:%Y-%m}": len(hacked_calls(hacked[1], Month.of(f, calendar), calendar)) for f in firsts}
+    assert {name: count for name, count in made.items() if count} == {month: CALLS}
 
 
 @pytest.mark.django_db
