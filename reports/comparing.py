@@ -91,7 +91,10 @@ def _changes(c: Column) -> list[Column]:
 
 
 class Join:
-    """Joins the rows of an interval with those of an earlier one; `drop` is not said of what was there before only."""
+    """Joins the rows of an interval with those of an earlier one; `drop` is not said of what was there before only.
+
+    A level of a bucket that begins after `today` is not known yet: it has not fallen to nothing.
+    """
 
     def __init__(
         self,
@@ -99,7 +102,10 @@ class Join:
         compared: Sequence[Column],
         keys: Sequence[str],
         drop: Sequence[str] = (),
+        *,
+        today: date,
     ) -> None:
+        self.today = today
         self.drop = {name for name in drop if name not in keys}
         self.buckets = {c.name: c.grain for c in columns if isinstance(c, Bucket) and c.name in keys}
         self.keys = list(keys)
@@ -107,6 +113,7 @@ class Join:
             dict.fromkeys(name for c in compared for name in (c.parts if c.parts else (c.name,)))
         )
         self.changed = [c.name for c in compared if not c.parts]
+        self.levels = [c.name for c in compared if c.level and not c.parts]
 
     def rows(self, now: Iterable[Row], before: Iterable[Row], to: Period, since: Period) -> Iterator[Row]:
         """Yield each row with its figures before and the change; then what was there before only."""
@@ -115,7 +122,9 @@ class Join:
             yield self._joined(row, row, held.pop(self._key(row), {}))
         for row in held.values():
             own = {k: v for k, v in row.items() if k not in self.fields and k not in self.drop}
-            yield self._joined(own, {}, row)
+            ahead = any(row[name] is not None and row[name] > self.today for name in self.buckets)
+            unknown = dict.fromkeys((f"{name}_change" for name in self.levels), None) if ahead else {}
+            yield {**self._joined(own, {}, row), **unknown}
 
     def _held(self, before: Iterable[Row], to: Period, since: Period) -> dict[Key, Row]:
         """Return the earlier rows by key; their buckets are moved to those of the interval, as far as it has them."""

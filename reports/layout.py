@@ -52,7 +52,8 @@ def rows_of_query(report: Report, f: ReportFilters, rates: Rates) -> Iterable[Ro
     if since is None:
         return _seen(report.rows(f), rates) if f.to_currency else report.rows(f)
     shown = _plain(report, f)
-    join = Join(shown, measures(shown, report.measures), keys(report, f, shown), drop=(*COVERS, report.dated))
+    compared, drop = measures(shown, report.measures), (*COVERS, report.dated)
+    join = Join(shown, compared, keys(report, f, shown), drop, today=f.now.astimezone(f.tz).date())
     now, before = report.rows(f), report.rows(f.shifted())
     if f.to_currency:
         now, before = _seen(now, rates), _seen(before, rates)

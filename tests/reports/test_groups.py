@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from billing.models import ExchangeRate
-from reports.comparing import earlier, moved
+from reports.comparing import Join, earlier, moved
 from reports.models import Run
 from reports.registry import REPORTS
 from reports.render import Showing
 from reports.run import BadQuery, run
 from resellerkpi.core.access import Role
+from resellerkpi.core.columns import SUM, Bucket, Int
 from resellerkpi.core.periods import Period
 from resellerkpi.core.scope import enter
 from tests.reports.bills import NOW, Bill, make_bills, three_bills
@@ -150,6 +151,18 @@ def test_days_are_set_beside_days_of_the_earlier_month(world: World) -> None:
         ("2026-11-30", D(100), D(100)),
         ("2026-10-31", None, D(100)),
     ]
+
+
+def test_a_level_of_a_month_to_come_has_not_fallen_to_nothing() -> None:
+    columns = [Bucket(name="month"), Int(name="clients", level=True), Int(name="joined", total=SUM)]
+    later, since = (Period(date(year, 11, 1), date(year + 1, 1, 1), LONDON) for year in (2026, 2025))
+    before = [{"month": date(2025, month, 1), "clients": 7, "joined": 2} for month in (11, 12)]
+    changes = {}
+    for today in (date(2026, 11, 22), date(2026, 12, 2)):
+        join = Join(columns, columns[1:], ["month"], today=today)
+        rows = join.rows([{"month": date(2026, 11, 1), "clients": 9, "joined": 3}], before, later, since)
+        changes[today] = [(r["month"].month, r["clients_change"], r["joined_change"]) for r in rows]
+    assert [*changes.values()] == [[(11, 2, 1), (12, None, -2)], [(11, 2, 1), (12, -7, -2)]]
 
 
 @pytest.mark.parametrize(
