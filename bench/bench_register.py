@@ -28,7 +28,7 @@ from bench.work import bare_sums, bill_run
 from billing.charging.three_way import match_latest
 from billing.checks.register import run
 from billing.checks.registry import of_family
-from billing.models import Finding, FindingEvent
+from billing.models import CdrFile, Finding, FindingEvent
 from kpis.snapshots import refresh
 from resellerkpi.core.models import Membership, User
 from resellerkpi.core.scope import enter
@@ -58,7 +58,8 @@ USAGE = """
 UPDATE billing_call SET cost_rate_id = rate_id + (
         SELECT min(r.id) FILTER (WHERE t.kind = 'wholesale') - min(r.id) FILTER (WHERE t.kind = 'retail')
         FROM billing_tariffrate r JOIN billing_tariff t ON t.id = r.tariff_id WHERE r.reseller_id = %(r)s),
-    destination = 'Place ' || line %% 900, cost = CASE line %% 900 %% 10 WHEN 7 THEN retail + 0.05 ELSE cost END
+    destination = 'Place ' || line %% %(prefixes)s %% 900,
+    cost = CASE line %% %(prefixes)s %% 10 WHEN 7 THEN retail + 0.05 ELSE cost END
 WHERE reseller_id = %(r)s AND line %% 50 <> 0;
 UPDATE billing_call SET state = 'error', reason = 'unknown_cli', customer_id = NULL, number_id = NULL, rate_id = NULL,
     retail = 0, billed_party = '+44' || line %% 1000 WHERE reseller_id = %(r)s AND line %% 50 = 0;
@@ -70,7 +71,12 @@ ISSUED = "UPDATE billing_invoice SET state = 'issued', number = 'B' || id WHERE 
 def plant(book: Book) -> None:
     """Make the book leak, and produce its bills."""
     with enter(book.scope), connection.cursor() as cursor:
-        cursor.execute(LEAKS + USAGE, {"r": book.reseller.pk})
+        cursor.execute(LEAKS + USAGE, {"r": book.reseller.pk, "prefixes": book.prefixes})
+        CdrFile.objects.create(
+            reseller=book.reseller, carrier=book.carriers[0], format="bench", name="bench", size=1, sha256="bench",
+            state="loaded", rows=CALLS, unpriced=CALLS, loaded_at=NOW, last_call_at=NOW,
+            first_call_at=datetime(MONTH.year, MONTH.month, 1, tzinfo=UTC),
+        )  # fmt: skip
     settle()
     bill_run(book)
     with enter(book.scope), connection.cursor() as cursor:

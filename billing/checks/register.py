@@ -34,6 +34,8 @@ TOUCHED = (
     "count", "about", "page", "page_args", "page_query", "last_seen", "state", "closed_at", "recovered_at_money",
     "open_money", "open_since",
 )  # fmt: skip
+#: What of it says whether a finding is other than it was.
+COMPARED = ("customer_id", *(name for name in TOUCHED if name not in ("customer", "last_seen")))
 
 
 @dataclass
@@ -84,6 +86,7 @@ def _merge(
     seen: set[Key] = set()
     new: list[Finding] = []
     touched: list[Finding] = []
+    same: list[int] = []
     events: list[FindingEvent] = []
     for check, value in found:
         key = (check.slug, value.subject)
@@ -91,26 +94,41 @@ def _merge(
         if key in seen:
             raise ValueError(f"The check “{check.slug}” found “{value.subject}” twice.")
         seen.add(key)
-        kind, was = _next(row, value, today), row.state if row else ""
+        before = row and _content(row)
         if row is None:
             row = Finding(reseller=reseller, check_slug=check.slug, subject=value.subject, first_seen=now)
             new.append(row)
-        else:
+        event = _meet(row, check, value, now=now, period=period, today=today)
+        events += [event] if event else []
+        if before == _content(row):
+            same.append(row.pk)
+        elif before:
             touched.append(row)
-        _fill(row, check, value, now, period)
-        if kind:
-            row.state, row.closed_at = State.OPEN, None
-        if kind or has_moved(row):
-            found_on = today if kind in (Kind.OPENED, Kind.REOPENED) else None
-            events.append(entered(_event(row, kind or Kind.CHANGED, now), was=was, found_on=found_on))
     gone = [row for row in existing.values() if row.state in Finding.STANDING]
     for row in gone:
         was, row.state, row.closed_at = row.state, State.FIXED, now
         events.append(entered(_event(row, Kind.FIXED, now), was=was))
     Finding.objects.bulk_create(new, batch_size=BATCH)
     _update([*touched, *gone])
+    if same:
+        Finding.objects.filter(pk__in=same).update(last_seen=now)
     FindingEvent.objects.bulk_create(events, batch_size=BATCH)
     return Outcome(len(found), Counter(str(event.kind) for event in events))
+
+
+def _meet(
+    row: Finding, check: Check, value: Found, *, now: datetime, period: Period, today: date
+) -> FindingEvent | None:
+    """Bring a finding, new or known, up to what was found, and return the event of it, None for nothing new."""
+    is_new = row.pk is None
+    kind, was = (Kind.OPENED, "") if is_new else (_next(row, value, today), row.state)
+    _fill(row, check, value, now, period)
+    if kind:
+        row.state, row.closed_at = State.OPEN, None
+    if not kind and not has_moved(row):
+        return None
+    found_on = today if kind in (Kind.OPENED, Kind.REOPENED) else None
+    return entered(_event(row, kind or Kind.CHANGED, now), was=was, found_on=found_on)
 
 
 def _existing(checks: Sequence[Check], period: Period) -> dict[Key, Finding]:
@@ -122,10 +140,8 @@ def _existing(checks: Sequence[Check], period: Period) -> dict[Key, Finding]:
     return {(row.check_slug, row.subject): row for row in rows.order_by("period", "pk")}
 
 
-def _next(row: Finding | None, value: Found, today: date) -> str:
-    """Return what being found does to a finding, "" for nothing: an open one stays open."""
-    if row is None:
-        return Kind.OPENED
+def _next(row: Finding, value: Found, today: date) -> str:
+    """Return what being found does to a known finding, "" for nothing: an open one stays open."""
     if row.state == State.FIXED:
         return Kind.REOPENED
     if row.state == State.RECOVERED:
@@ -150,6 +166,11 @@ def _fill(row: Finding, check: Check, value: Found, now: datetime, period: Perio
     row.currency, row.about = value.currency, dict(value.about)
     row.page, row.page_args, row.page_query = value.page or check.page, list(value.args), value.query
     row.last_seen = now
+
+
+def _content(row: Finding) -> list[object]:
+    """Return all that a run may bring up to date of a finding but when it was seen."""
+    return [getattr(row, name) for name in COMPARED]
 
 
 def _event(row: Finding, kind: str, now: datetime) -> FindingEvent:
