@@ -15,6 +15,11 @@ from resellerkpi.core.periods import add_months
 
 #: Windows longer than this are cut to the book's first month.
 LONG = 24
+#: The status at a row's close out of the account's own list: its place is the months from the first to the row's.
+STATUS_KEPT = (
+    "CROSS JOIN LATERAL (SELECT CASE WHEN r.month >= c.statuses_from"
+    " THEN c.statuses[1 + ((r.month - c.statuses_from) * 400 + 6087) / 12175] END AS status) f"
+)
 
 
 class Cell(NamedTuple):
@@ -103,13 +108,19 @@ class Asked:
     def tables(self, source: Source, splits: Sequence[str]) -> str:
         """Return WITH and the common table expressions a source's rows need."""
         names = [*source.tables]
-        if "status" in splits and source.of_customers and "customerfact" not in names:
+        dated = "status" in splits and source.of_customers and not self._knows_statuses
+        if dated and "customerfact" not in names:
             names.append("customerfact")
         if self.from_store:
             parts = [written(DAYS), *stored(names, narrow=self.customers is not None, was=self.was)]
         else:
             parts = [preamble(grain=self.grain), *computed(names, grain=self.grain)]
         return " ".join(["WITH", ", ".join(parts)])
+
+    @property
+    def _knows_statuses(self) -> bool:
+        """Whether accounts hold their statuses as they are asked for: stored ones do, unless it is what they were."""
+        return self.from_store and not self.was
 
     def rows(self, source: Source, splits: Sequence[str]) -> list[str]:
         """Return FROM and WHERE of a source's rows, joined with what the dimensions and the scope need."""
@@ -119,7 +130,9 @@ class Asked:
         if not source.of_customers:
             return [*parts, *(["WHERE false"] if part or self.only is not None else [])]
         parts.append("JOIN account c ON c.id = r.customer_id")
-        if "status" in splits:
+        if "status" in splits and self._knows_statuses:
+            parts.append(STATUS_KEPT)
+        elif "status" in splits:
             parts.append("LEFT JOIN customerfact f ON f.customer_id = c.holder AND f.month = r.month")
         parts.append("WHERE true")
         if self.dealer_id:

@@ -54,6 +54,8 @@ def rebuild(
             cursor.execute(_delete(table, narrow=narrow), given)
             cursor.execute(_insert(table, narrow=narrow), given)
             rows += cursor.rowcount
+            if table == "customerfact":
+                cursor.execute(_standing(narrow=narrow), given)
     return rows
 
 
@@ -64,14 +66,32 @@ def refile(reseller_id: int, options: Options, customers: Sequence[int] | None =
     given["customers"] = list(customers or ())
     with connection.cursor() as cursor:
         cursor.execute(" ".join(["DELETE FROM kpis_account WHERE", OF_RESELLER, *only]), given)
-        into = ["INSERT INTO kpis_account (reseller_id, customer_id,", ACCOUNT_COLUMNS, ") WITH"]
+        into = ["INSERT INTO kpis_account (reseller_id, customer_id,", ACCOUNT_COLUMNS, ", statuses) WITH"]
         rows = [
             preamble(narrow=customers is not None),
             "SELECT %(reseller)s, id,",
             ACCOUNT_COLUMNS,
-            "FROM account",
+            ", '{}' FROM account",
         ]
         cursor.execute(" ".join([*into, *rows]), given)
+        cursor.execute(_standing(narrow=customers is not None), given)
+
+
+def _standing(*, narrow: bool) -> str:
+    """Return the UPDATE that tells accounts the statuses of their holders, month by month without a gap."""
+    only = ["AND", OF_CUSTOMERS] if narrow else []
+    held = ["(SELECT customer_id, min(month) AS first, array_agg(status ORDER BY month) AS list FROM"]
+    held += [
+        "kpis_customerfact WHERE",
+        OF_RESELLER,
+        *only,
+        "GROUP BY customer_id) s ON s.customer_id = a.holder",
+    ]
+    changed = "(a.statuses, a.statuses_from) IS DISTINCT FROM (coalesce(s.list, '{}'), s.first)"
+    mine = ["(SELECT id, holder, statuses, statuses_from FROM kpis_account WHERE", OF_RESELLER, *only, ") a"]
+    new = ["(SELECT a.id, coalesce(s.list, '{}') AS list, s.first FROM", *mine, "LEFT JOIN", *held]
+    update = ["UPDATE kpis_account SET statuses = n.list, statuses_from = n.first FROM", *new]
+    return " ".join([*update, "WHERE", changed, ") n WHERE kpis_account.id = n.id"])
 
 
 def _delete(table: str, *, narrow: bool) -> str:
@@ -80,11 +100,11 @@ def _delete(table: str, *, narrow: bool) -> str:
 
 
 def _insert(table: str, *, narrow: bool) -> str:
+    """Return the INSERT of a fact, in the order of its key, so that the index grows at its end."""
     columns = COLUMNS[table]
     into = ["INSERT INTO", f"kpis_{table}", f"(reseller_id, {columns})", "WITH", preamble(narrow=narrow)]
-    return " ".join(
-        [*into, "SELECT %(reseller)s,", columns, "FROM", f"({written(FACTS[table], narrow=narrow)}) facts"]
-    )
+    rows = ["SELECT %(reseller)s,", columns, "FROM", f"({written(FACTS[table], narrow=narrow)}) facts"]
+    return " ".join([*into, *rows, "ORDER BY", KEYS.get(table, "month")])
 
 
 def _whose(reseller_id: int, days: Sequence[date], customers: Sequence[int]) -> dict[str, Any]:
@@ -168,8 +188,13 @@ def stored(tables: Iterable[str], *, narrow: bool = False, was: Collection[str] 
     mine = ["AND", OF_CUSTOMERS] if narrow else []
     aside = "was_" if "account" in was else "kpis_"
     of_reseller = "true" if "account" in was else OF_RESELLER
-    account = ["account AS (SELECT customer_id AS id,", ACCOUNT_COLUMNS, "FROM", f"{aside}account"]
-    parts = [" ".join([*account, "WHERE", of_reseller, *mine, ")"])]
+    account = "account AS (SELECT customer_id AS id,"
+    kept = [] if "account" in was else [", statuses, statuses_from"]
+    parts = [
+        " ".join(
+            [account, ACCOUNT_COLUMNS, *kept, "FROM", f"{aside}account", "WHERE", of_reseller, *mine, ")"]
+        )
+    ]
     for table in tables:
         only = mine if table != "trafficfact" else []
         kept = ["SELECT", COLUMNS[table], f"FROM kpis_{table} WHERE", OF_MONTHS, *only]

@@ -5,6 +5,8 @@ of a date's bucket, {mine a.customer_id} for the narrowing to changed customers.
 to, not including, its end date. Test accounts are left out.
 """
 
+from kpis.facts_rows import entries, keys
+
 DAYS = """
 days AS (
     SELECT d AS day, {d} AS month, {d} - 1 AS past, d = ANY(%(asked)s::date[]) AS asked
@@ -115,7 +117,7 @@ GROUP BY p.month, p.day, p.customer_id, n.type
 FEATURE_MRR = """CASE WHEN f.not_charged THEN 0 ELSE round(f.quantity * coalesce(f.price, {price}, 0)
     * (100 - f.discount_percent) / 100 / i.months, 6) END"""
 
-FEATURES = """
+_FEATURE_HEAD = """
 WITH piece AS (
     SELECT d.month, d.day, f.customer_id, f.feature_type_id, t.currency, f.quantity, f.minimum_term_end,
         f.start_date <= d.day AND (f.end_date IS NULL OR f.end_date > d.day) AS now,
@@ -149,29 +151,38 @@ WITH piece AS (
     JOIN billing_invoiceline l ON l.reseller_id = n.reseller_id AND l.id = k.invoice_line_id
         AND l.feature_type_id IS NOT NULL
 ), entry AS (
-    SELECT month, day, customer_id, feature_type_id, currency,
-        CASE WHEN now THEN quantity ELSE 0 END AS quantity, CASE WHEN before THEN quantity ELSE 0 END AS quantity_past,
-        CASE WHEN now THEN mrr ELSE 0 END AS mrr, CASE WHEN before THEN mrr_past ELSE 0 END AS mrr_past,
-        CASE WHEN now THEN cost ELSE 0 END AS cost, CASE WHEN now THEN list_mrr ELSE 0 END AS list_mrr,
-        CASE WHEN now AND minimum_term_end > day THEN mrr ELSE 0 END AS committed,
-        CASE WHEN now AND minimum_term_end > day
-            THEN round(mrr * (minimum_term_end - day) / 30.4375, 6) ELSE 0 END AS committed_months,
-        CASE WHEN now AND minimum_term_end > day AND minimum_term_end <= day + 90 THEN mrr ELSE 0 END AS expiring,
-        CASE WHEN ahead THEN mrr ELSE 0 END AS starting, CASE WHEN now AND ends THEN mrr ELSE 0 END AS ending,
-        0 AS revenue
-    FROM piece WHERE now OR before OR ahead
-    UNION ALL
-    SELECT month, day, customer_id, feature_type_id, currency, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, net FROM billed
+"""
+_NOW = "CASE WHEN p.now THEN {} END"
+_BOUND = "CASE WHEN p.now AND p.minimum_term_end > p.day THEN {} END"
+_FEATURE_ENTRIES = entries(
+    {"quantity": "int", "quantity_past": "int"},
+    (
+        "FROM piece p WHERE p.now OR p.before OR p.ahead",
+        keys("p", "p")
+        | {"feature_type_id": "p.feature_type_id", "quantity": _NOW.format("p.quantity")}
+        | {"quantity_past": "CASE WHEN p.before THEN p.quantity END", "mrr": _NOW.format("p.mrr")}
+        | {"mrr_past": "CASE WHEN p.before THEN p.mrr_past END", "cost": _NOW.format("p.cost")}
+        | {"list_mrr": _NOW.format("p.list_mrr"), "committed": _BOUND.format("p.mrr")}
+        | {"committed_months": _BOUND.format("round(p.mrr * (p.minimum_term_end - p.day) / 30.4375, 6)")}
+        | {"expiring": _BOUND.format("CASE WHEN p.minimum_term_end <= p.day + 90 THEN p.mrr END")}
+        | {
+            "starting": "CASE WHEN p.ahead THEN p.mrr END",
+            "ending": "CASE WHEN p.now AND p.ends THEN p.mrr END",
+        },
+    ),
+    ("FROM billed b", keys("b", "b") | {"feature_type_id": "b.feature_type_id", "revenue": "b.net"}),
 )
-SELECT b.month, b.day, b.customer_id, b.feature_type_id, b.currency, sum(b.quantity)::int AS quantity,
-    sum(b.quantity_past)::int AS quantity_past, sum(b.mrr) AS mrr, sum(b.mrr_past) AS mrr_past, sum(b.cost) AS cost,
-    sum(b.list_mrr) AS list_mrr, sum(b.committed) AS committed, sum(b.committed_months) AS committed_months,
-    sum(b.expiring) AS expiring, sum(b.starting) AS starting, sum(b.ending) AS ending, sum(b.revenue) AS revenue
-FROM entry b JOIN account c ON c.id = b.customer_id
-GROUP BY b.month, b.day, b.customer_id, b.feature_type_id, b.currency
-""".replace("MRR_NOW", FEATURE_MRR.replace("{price}", "p.price")).replace(
-    "MRR_PAST", FEATURE_MRR.replace("{price}", "q.price")
-)
+FEATURES = " ".join(
+    [
+        _FEATURE_HEAD,
+        _FEATURE_ENTRIES.rows,
+        ") SELECT e.month, e.day, e.customer_id, e.feature_type_id, e.currency,",
+        _FEATURE_ENTRIES.sums,
+        "FROM entry e JOIN account c ON c.id = e.customer_id",
+        "GROUP BY e.month, e.day, e.customer_id, e.feature_type_id, e.currency",
+    ]
+).replace("MRR_NOW", FEATURE_MRR.replace("{price}", "p.price"))
+FEATURES = FEATURES.replace("MRR_PAST", FEATURE_MRR.replace("{price}", "q.price"))
 
 MOVEMENTS = """
 WITH piece AS (

@@ -4,10 +4,9 @@ The texts use `days`, `account`, {a.date} and {mine a.customer_id} as those of `
 {receipt a.payment_id} narrow to the invoices and the payments of changed customers.
 """
 
-#: How many of the days asked for are before a date: the place of the last of them.
-_BEFORE = "width_bucket({date} - 1, ARRAY(SELECT day FROM days ORDER BY day))"
+from kpis.facts_rows import entries, keys
 
-MONEY = """
+_MONEY_HEAD = """
 WITH stand AS (
     SELECT d.*, row_number() OVER (ORDER BY day) AS place FROM days d
 ), invoice AS (
@@ -44,7 +43,8 @@ WITH stand AS (
         d.day - CASE WHEN %(ageing_basis)s = 'invoice_date' THEN o.invoice_date ELSE o.due_date END AS late,
         o.gross - coalesce(sum(a.amount), 0) AS amount
     FROM (
-        SELECT o.*, generate_series(AFTER_INVOICE + 1, coalesce(AFTER_SETTLED, (SELECT max(place) FROM stand))) AS place
+        SELECT o.*, generate_series({before o.invoice_date} + 1,
+            coalesce({before o.settled_on}, (SELECT max(place) FROM stand))) AS place
         FROM owed o
     ) o JOIN stand d ON d.place = o.place
     LEFT JOIN share a ON a.invoice_id = o.id AND a.own <= d.day AND (a.ended_date IS NULL OR a.ended_date > d.day)
@@ -76,74 +76,73 @@ WITH stand AS (
 ), loose AS (
     SELECT d.month, d.day, s.id, s.customer_id, s.currency, s.amount - coalesce(sum(a.amount), 0) AS amount
     FROM (
-        SELECT s.*, generate_series(AFTER_RECEIPT + 1, coalesce(AFTER_SPENT, (SELECT max(place) FROM stand))) AS place
+        SELECT s.*, generate_series({before s.received_date} + 1,
+            coalesce({before s.until}, (SELECT max(place) FROM stand))) AS place
         FROM spent s
     ) s JOIN stand d ON d.place = s.place
     LEFT JOIN billing_allocation a ON a.reseller_id = %(reseller)s AND a.payment_id = s.id AND a.date <= d.day
         AND (a.ended_date IS NULL OR a.ended_date > d.day) {receipt a.payment_id}
     GROUP BY d.month, d.day, s.id, s.customer_id, s.currency, s.amount
 ), entry AS (
-    SELECT d.month, d.day, i.customer_id, i.currency, 'invoice' AS what, 1 AS invoices, i.net, i.gross,
-        CASE WHEN i.gross > 0 AND g.id IS NULL THEN 1 ELSE 0 END AS counted, NULL::int AS late
-    FROM days d JOIN invoice i ON i.month = d.month AND i.invoice_date <= d.day
-    LEFT JOIN gone g ON g.day = d.day AND g.id = i.id
-    UNION ALL
-    SELECT d.month, d.day, i.customer_id, i.currency, 'service', 0, l.net, 0, 0, NULL
-    FROM days d JOIN invoice i ON i.month = d.month AND i.invoice_date <= d.day
-    JOIN billing_invoiceline l ON l.reseller_id = %(reseller)s AND l.invoice_id = i.id
-        AND l.kind IN ('recurring', 'usage', 'carrier', 'credit') {bill l.invoice_id}
-    UNION ALL
-    SELECT n.month, n.day, n.customer_id, n.currency, 'note', 0, n.net, n.gross,
-        CASE WHEN g.id IS NULL THEN 1 ELSE 0 END, NULL
-    FROM note n LEFT JOIN gone g ON g.day = n.day AND g.id = n.invoice_id
-    UNION ALL
-    SELECT month, day, customer_id, currency, 'service', 0, -net, 0, 0, NULL FROM credit
-    UNION ALL
-    SELECT month, day, customer_id, currency, 'cash', 0, amount, 0, 0, NULL FROM cash
-    UNION ALL
-    SELECT month, day, customer_id, currency, 'settled', 0, amount, 0, (credit_note_id IS NOT NULL)::int, NULL
-    FROM settled
-    UNION ALL
-    SELECT month, day, customer_id, currency, 'loose', 0, amount, 0, 0, NULL FROM loose WHERE amount <> 0
-    UNION ALL
-    SELECT d.month, d.day, e.customer_id, e.currency, e.kind, 0, abs(e.amount), 0, 0, NULL
-    FROM days d JOIN billing_ledgerentry e ON e.reseller_id = %(reseller)s AND e.kind IN ('refund', 'write_off')
-        AND {e.date} = d.month AND e.date <= d.day {mine e.customer_id}
-    UNION ALL
-    SELECT month, day, customer_id, currency, 'balance', 0, amount, 0, is_disputed::int, late
-    FROM balance WHERE amount <> 0
-)
-SELECT e.month, e.day, e.customer_id, e.currency, sum(e.invoices)::int AS invoices,
-    coalesce(sum(e.net) FILTER (WHERE e.what = 'invoice'), 0) AS net,
-    coalesce(sum(e.gross) FILTER (WHERE e.what = 'invoice'), 0) AS gross,
-    coalesce(sum(e.net) FILTER (WHERE e.what = 'note'), 0) AS credited_net,
-    coalesce(sum(e.gross) FILTER (WHERE e.what = 'note'), 0) AS credited_gross,
-    coalesce(sum(e.counted) FILTER (WHERE e.what = 'invoice'), 0)::int AS average_invoices,
-    coalesce(sum(CASE WHEN e.what = 'note' THEN -e.net ELSE e.net END)
-        FILTER (WHERE e.what IN ('invoice', 'note') AND e.counted = 1), 0) AS average_net,
-    coalesce(sum(e.net) FILTER (WHERE e.what = 'service'), 0) AS service_net,
-    coalesce(sum(e.net) FILTER (WHERE e.what = 'cash'), 0) AS paid,
-    coalesce(sum(e.net) FILTER (WHERE e.what = 'settled' AND e.counted = 0), 0) AS settled_cash,
-    coalesce(sum(e.net) FILTER (WHERE e.what = 'settled' AND e.counted = 1), 0) AS settled_credit,
-    coalesce(sum(e.net) FILTER (WHERE e.what = 'refund'), 0) AS refunded,
-    coalesce(sum(e.net) FILTER (WHERE e.what = 'write_off'), 0) AS written_off,
-    coalesce(sum(e.net) FILTER (WHERE e.what = 'loose'), 0) AS on_account,
-    coalesce(sum(e.net) FILTER (WHERE e.what = 'balance' AND e.counted = 1), 0) AS disputed,
-    coalesce(sum(e.net) FILTER (WHERE e.late <= 0), 0) AS not_due,
-    coalesce(sum(e.net) FILTER (WHERE e.late BETWEEN 1 AND 30), 0) AS late_30,
-    coalesce(sum(e.net) FILTER (WHERE e.late BETWEEN 31 AND 60), 0) AS late_60,
-    coalesce(sum(e.net) FILTER (WHERE e.late BETWEEN 61 AND 90), 0) AS late_90,
-    coalesce(sum(e.net) FILTER (WHERE e.late > 90), 0) AS late_more
-FROM entry e JOIN account c ON c.id = e.customer_id
-GROUP BY e.month, e.day, e.customer_id, e.currency
 """
-for _mark, _date in (
-    ("AFTER_INVOICE", "o.invoice_date"),
-    ("AFTER_SETTLED", "o.settled_on"),
-    ("AFTER_RECEIPT", "s.received_date"),
-    ("AFTER_SPENT", "s.until"),
-):
-    MONEY = MONEY.replace(_mark, _BEFORE.replace("{date}", _date))
+_COUNTED = "CASE WHEN i.gross > 0 AND g.id IS NULL THEN {} END"
+_MONEY_ENTRIES = entries(
+    {"invoices": "int", "average_invoices": "int"},
+    (
+        "FROM days d JOIN invoice i ON i.month = d.month AND i.invoice_date <= d.day"
+        " LEFT JOIN gone g ON g.day = d.day AND g.id = i.id",
+        keys("d", "i")
+        | {"invoices": "1", "net": "i.net", "gross": "i.gross"}
+        | {"average_invoices": _COUNTED.format("1"), "average_net": _COUNTED.format("i.net")},
+    ),
+    (
+        "FROM days d JOIN invoice i ON i.month = d.month AND i.invoice_date <= d.day"
+        " JOIN billing_invoiceline l ON l.reseller_id = %(reseller)s AND l.invoice_id = i.id"
+        " AND l.kind IN ('recurring', 'usage', 'carrier', 'credit') {bill l.invoice_id}",
+        keys("d", "i") | {"service_net": "l.net"},
+    ),
+    (
+        "FROM note n LEFT JOIN gone g ON g.day = n.day AND g.id = n.invoice_id",
+        keys("n", "n")
+        | {"credited_net": "n.net", "credited_gross": "n.gross"}
+        | {"average_net": "CASE WHEN g.id IS NULL THEN -n.net END"},
+    ),
+    ("FROM credit n", keys("n", "n") | {"service_net": "-n.net"}),
+    ("FROM cash c", keys("c", "c") | {"paid": "c.amount"}),
+    (
+        "FROM settled s",
+        keys("s", "s")
+        | {"settled_cash": "CASE WHEN s.credit_note_id IS NULL THEN s.amount END"}
+        | {"settled_credit": "CASE WHEN s.credit_note_id IS NOT NULL THEN s.amount END"},
+    ),
+    ("FROM loose o WHERE o.amount <> 0", keys("o", "o") | {"on_account": "o.amount"}),
+    (
+        "FROM days d JOIN billing_ledgerentry e ON e.reseller_id = %(reseller)s AND e.kind IN ('refund', 'write_off')"
+        " AND {e.date} = d.month AND e.date <= d.day {mine e.customer_id}",
+        keys("d", "e")
+        | {"refunded": "CASE WHEN e.kind = 'refund' THEN abs(e.amount) END"}
+        | {"written_off": "CASE WHEN e.kind = 'write_off' THEN abs(e.amount) END"},
+    ),
+    (
+        "FROM balance b WHERE b.amount <> 0",
+        keys("b", "b")
+        | {"disputed": "CASE WHEN b.is_disputed THEN b.amount END"}
+        | {"not_due": "CASE WHEN b.late <= 0 THEN b.amount END"}
+        | {"late_30": "CASE WHEN b.late BETWEEN 1 AND 30 THEN b.amount END"}
+        | {"late_60": "CASE WHEN b.late BETWEEN 31 AND 60 THEN b.amount END"}
+        | {"late_90": "CASE WHEN b.late BETWEEN 61 AND 90 THEN b.amount END"}
+        | {"late_more": "CASE WHEN b.late > 90 THEN b.amount END"},
+    ),
+)
+MONEY = " ".join(
+    [
+        _MONEY_HEAD,
+        _MONEY_ENTRIES.rows,
+        ") SELECT e.month, e.day, e.customer_id, e.currency,",
+        _MONEY_ENTRIES.sums,
+        "FROM entry e JOIN account c ON c.id = e.customer_id GROUP BY e.month, e.day, e.customer_id, e.currency",
+    ]
+)
 
 LINES = """
 WITH line AS (
@@ -220,7 +219,7 @@ FROM days d CROSS JOIN LATERAL (
 ) u JOIN account c ON c.id = u.customer_id
 """
 
-DYNAMICS = """
+_DYNAMICS_HEAD = """
 WITH step AS (
     SELECT e.customer_id, e.currency, width_bucket(e.date - 1, ARRAY(SELECT day FROM days ORDER BY day)) AS place,
         -sum(e.amount) AS amount
@@ -233,28 +232,35 @@ WITH step AS (
     FROM numbered d CROSS JOIN (SELECT DISTINCT customer_id, currency FROM step) w
     LEFT JOIN step s ON s.customer_id = w.customer_id AND s.currency = w.currency AND s.place = d.place
 ), entry AS (
-    SELECT month, day, customer_id, currency, balance, 0 AS refills, 0 AS refilled, 0 AS activations, 0 AS activated,
-        0 AS renewals, 0 AS renewed, 0 AS charged
-    FROM stood WHERE balance <> 0
-    UNION ALL
-    SELECT d.month, d.day, p.customer_id, p.currency, 0, 1, p.amount, 0, 0, 0, 0, 0 FROM days d
-    JOIN billing_payment p ON p.reseller_id = %(reseller)s AND {p.received_date} = d.month
-        AND p.received_date <= d.day {mine p.customer_id}
-    UNION ALL
-    SELECT d.month, d.day, p.customer_id, p.currency, 0, 0, -p.amount, 0, 0, 0, 0, 0 FROM days d
-    JOIN billing_payment p ON p.reseller_id = %(reseller)s AND {p.reversed_date} = d.month
-        AND p.reversed_date <= d.day {mine p.customer_id}
-    UNION ALL
-    SELECT d.month, d.day, h.customer_id, h.currency, 0, 0, 0, h.is_activation::int,
-        CASE WHEN h.is_activation THEN h.amount ELSE 0 END, h.is_renewal::int,
-        CASE WHEN h.is_renewal THEN h.amount ELSE 0 END,
-        CASE WHEN h.kind IN ('recurring', 'one_off') AND h.amount > 0 THEN h.amount ELSE 0 END
-    FROM days d JOIN billing_charge h ON h.reseller_id = %(reseller)s AND {h.service_start} = d.month
-        AND h.service_start <= d.day AND h.kind <> 'credit' {mine h.customer_id}
-)
-SELECT e.month, e.day, e.customer_id, e.currency, sum(e.balance) AS balance, sum(e.refills)::int AS refills,
-    sum(e.refilled) AS refilled, sum(e.activations)::int AS activations, sum(e.activated) AS activated,
-    sum(e.renewals)::int AS renewals, sum(e.renewed) AS renewed, sum(e.charged) AS charged
-FROM entry e JOIN account c ON c.id = e.customer_id
-GROUP BY e.month, e.day, e.customer_id, e.currency
 """
+_DYNAMICS_ENTRIES = entries(
+    {"refills": "int", "activations": "int", "renewals": "int"},
+    ("FROM stood s WHERE s.balance <> 0", keys("s", "s") | {"balance": "s.balance"}),
+    (
+        "FROM days d JOIN billing_payment p ON p.reseller_id = %(reseller)s AND {p.received_date} = d.month"
+        " AND p.received_date <= d.day {mine p.customer_id}",
+        keys("d", "p") | {"refills": "1", "refilled": "p.amount"},
+    ),
+    (
+        "FROM days d JOIN billing_payment p ON p.reseller_id = %(reseller)s AND {p.reversed_date} = d.month"
+        " AND p.reversed_date <= d.day {mine p.customer_id}",
+        keys("d", "p") | {"refilled": "-p.amount"},
+    ),
+    (
+        "FROM days d JOIN billing_charge h ON h.reseller_id = %(reseller)s AND {h.service_start} = d.month"
+        " AND h.service_start <= d.day AND h.kind <> 'credit' {mine h.customer_id}",
+        keys("d", "h")
+        | {"activations": "h.is_activation::int", "activated": "CASE WHEN h.is_activation THEN h.amount END"}
+        | {"renewals": "h.is_renewal::int", "renewed": "CASE WHEN h.is_renewal THEN h.amount END"}
+        | {"charged": "CASE WHEN h.kind IN ('recurring', 'one_off') AND h.amount > 0 THEN h.amount END"},
+    ),
+)
+DYNAMICS = " ".join(
+    [
+        _DYNAMICS_HEAD,
+        _DYNAMICS_ENTRIES.rows,
+        ") SELECT e.month, e.day, e.customer_id, e.currency,",
+        _DYNAMICS_ENTRIES.sums,
+        "FROM entry e JOIN account c ON c.id = e.customer_id GROUP BY e.month, e.day, e.customer_id, e.currency",
+    ]
+)

@@ -1,4 +1,4 @@
-"""Every fact as SQL by name, its columns, and the two marks in the texts: buckets of dates and the narrowing.
+"""Every fact as SQL by name, its columns, and the marks in the texts: buckets of dates, last months, the narrowing.
 
 Parameters of every text: `reseller`, `days` (at most one per bucket), `asked` (those of them that figures are wanted
 for), `customers` (only where narrowed) and those of `Options`.
@@ -27,6 +27,14 @@ NARROWED = {
     "bill": _THEIRS.format(table="billing_invoice", mine=_MINE),
     "receipt": _THEIRS.format(table="billing_payment", mine=_MINE),
 }
+#: Each month asked for with each of the last so many months as `at`. Facts are joined to it by equality, which looks
+#: into a table of some hundred rows; a range would compare every fact with every month.
+LAST = (
+    "(SELECT d.month, d.day, p.month AS at FROM days d JOIN days p ON p.month <= d.month"
+    r" AND p.month > d.month - make_interval(months => \1) WHERE d.asked)"
+)
+#: How many of the closes asked for are before a date: the place of the last of them, when they are numbered.
+BEFORE = r"width_bucket(\1 - 1, ARRAY(SELECT day FROM days ORDER BY day))"
 FACTS = {
     "customerfact": book.CUSTOMERS,
     "numberfact": book.NUMBERS,
@@ -82,8 +90,11 @@ KEYS = {
 def written(text: str, *, grain: str = "month", narrow: bool = False) -> str:
     """Write out the marks of a text: {a.date} as the first day of its bucket, {mine a.id} as the narrowing.
 
-    {bill a.id} and {receipt a.id} narrow to the invoices and payments of those customers.
+    {bill a.id} and {receipt a.id} narrow to the invoices and payments of those customers; {last 2} is `LAST`,
+    {before a.date} is `BEFORE`.
     """
+    text = re.sub(r"\{last ([^}]+)\}", LAST, text)
+    text = re.sub(r"\{before ([\w.]+)\}", BEFORE, text)
     for mark, only in NARROWED.items():
         text = re.sub(rf"\{{{mark} ([\w.]+)\}}", only if narrow else "", text)
     return re.sub(r"\{([\w.]+)\}", BUCKETS[grain], text)

@@ -1,7 +1,8 @@
 """What KPIs sum: rows of facts or of dated billing tables, with the dimensions each can be split by.
 
 The SQL of a source may use `days` (month, day, past, asked), `account`, its fact tables, the settings as parameters,
-{a.date} for the first day of a date's bucket and {mine a.customer_id} for the narrowing to changed customers.
+{a.date} for the first day of a date's bucket, {last 2} for each month asked for with each of the last two months as
+`at`, and {mine a.customer_id} for the narrowing to changed customers.
 """
 
 import hashlib
@@ -75,15 +76,8 @@ class Source:
 
 def trailing(table: str, months: int, columns: str) -> str:
     """Return rows that hold a fact's rows of the last `months` months under the month looked at."""
-    return " ".join(
-        [
-            "(SELECT d.month, d.day, x.customer_id,",
-            columns,
-            "FROM days d JOIN",
-            table,
-            f"x ON x.month <= d.month AND x.month > d.month - interval '{months} months' WHERE d.asked)",
-        ]
-    )
+    of_each = [f"FROM {{last {months}}} d JOIN", table, "x ON x.month = d.at)"]
+    return " ".join(["(SELECT d.month, d.day, x.customer_id,", columns, *of_each])
 
 
 def tagged(source: Source) -> Source:

@@ -24,10 +24,10 @@ FADING_MONEY = Source(
 NEWCOMERS = Source(
     "newcomers",
     "(SELECT d.month, d.day, x.customer_id, coalesce(sum(e.settled), 0) AS settled, coalesce(sum(e.calls), 0) AS calls"
-    " FROM days d JOIN customerfact x ON x.month = d.month AND x.active AND x.since > d.day - 90"
+    " FROM {last 4} d JOIN customerfact x ON x.month = d.month AND x.active AND x.since > d.day - 90"
     " LEFT JOIN (SELECT customer_id, month, settled_cash AS settled, 0 AS calls FROM moneyfact"
     " UNION ALL SELECT customer_id, month, 0, calls FROM usagefact) e ON e.customer_id = x.customer_id"
-    " AND e.month <= d.month AND e.month > d.month - interval '4 months' WHERE d.asked GROUP BY 1, 2, 3)",
+    " AND e.month = d.at GROUP BY 1, 2, 3)",
     ("customerfact", "moneyfact", "usagefact"),
     window=3,
 )

@@ -31,11 +31,13 @@ ODD = (
 #: Invoices of the month before, and whether a credit note took something of them back within 30 days.
 MENDED = Source(
     "mended",
-    "(SELECT d.month, d.day, i.customer_id, EXISTS (SELECT 1 FROM billing_creditnote n"
-    " WHERE n.reseller_id = %(reseller)s AND n.invoice_id = i.id AND n.date <= i.invoice_date + 30"
-    " AND n.date <= d.day) AS mended FROM days d JOIN billing_invoice i ON i.reseller_id = %(reseller)s"
-    " AND i.state <> 'draft' AND NOT i.is_opening AND i.invoice_date < d.month"
-    " AND i.invoice_date >= d.month - interval '1 month' {mine i.customer_id} WHERE d.asked)",
+    "(SELECT d.month, d.day, i.customer_id,"
+    " coalesce(n.date <= i.invoice_date + 30 AND n.date <= d.day, false) AS mended"
+    " FROM (SELECT month, day, (month - interval '1 month')::date AS since FROM days WHERE asked) d"
+    " JOIN billing_invoice i ON i.reseller_id = %(reseller)s AND i.state <> 'draft' AND NOT i.is_opening"
+    " AND i.invoice_date < d.month AND i.invoice_date >= d.since {mine i.customer_id}"
+    " LEFT JOIN (SELECT invoice_id, min(date) AS date FROM billing_creditnote WHERE reseller_id = %(reseller)s"
+    " GROUP BY 1) n ON n.invoice_id = i.id)",
 )
 #: Bill runs sent in the month: days from the day their period was over.
 SENT = Source(

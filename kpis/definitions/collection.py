@@ -229,20 +229,23 @@ def days_to_pay_median() -> Shape:
     return distribution(Part(SETTLED, "r.late"), MEDIAN)
 
 
-#: Customers by how many of their last three invoices due were paid late or are unpaid past their day.
+#: Customers by how many of their last three invoices due were paid late or are unpaid past their day. Of an invoice
+#: from which nothing was taken back that is the same at every close after its due date: settled by then or not.
 LATENESS = Source(
     "lateness",
-    "(SELECT w.month, w.day, w.customer_id, count(*) FILTER (WHERE w.settled < w.gross OR w.last_date > w.due_date)"
-    " AS late FROM (SELECT t.month, t.day, t.id, t.customer_id, t.gross, t.due_date, max(a.date) AS last_date,"
-    " coalesce(sum(a.amount), 0) AS settled FROM (SELECT d.month, d.day, i.id, i.customer_id, i.gross, i.due_date"
-    " FROM days d JOIN (SELECT id, customer_id, gross, due_date,"
-    " lead(due_date, 3) OVER (PARTITION BY customer_id ORDER BY due_date, id) AS third_after FROM billing_invoice i"
-    " WHERE reseller_id = %(reseller)s AND state <> 'draft' AND gross > 0 {mine i.customer_id}) i"
+    "(SELECT d.month, d.day, i.customer_id, count(*) FILTER (WHERE CASE WHEN i.taken_back = 0 THEN i.is_late ELSE ("
+    " SELECT coalesce(sum(a.amount), 0) < i.gross OR max(a.date) > i.due_date FROM billing_allocation a"
+    " WHERE a.reseller_id = %(reseller)s AND a.invoice_id = i.id AND a.date <= d.day"
+    " AND (a.ended_date IS NULL OR a.ended_date > d.day)) END) AS late"
+    " FROM days d JOIN (SELECT i.id, i.customer_id, i.gross, i.due_date, coalesce(s.taken_back, 0) AS taken_back,"
+    " coalesce(s.amount < i.gross OR s.last_date > i.due_date, true) AS is_late,"
+    " lead(i.due_date, 3) OVER (PARTITION BY i.customer_id ORDER BY i.due_date, i.id) AS third_after"
+    " FROM billing_invoice i LEFT JOIN (SELECT invoice_id, sum(amount) AS amount, max(date) AS last_date,"
+    " count(ended_date) AS taken_back FROM billing_allocation WHERE reseller_id = %(reseller)s {bill invoice_id}"
+    " GROUP BY 1) s ON s.invoice_id = i.id"
+    " WHERE i.reseller_id = %(reseller)s AND i.state <> 'draft' AND i.gross > 0 {mine i.customer_id}) i"
     " ON i.due_date < d.day AND i.due_date > d.day - 190 AND (i.third_after IS NULL OR i.third_after >= d.day)"
-    " WHERE d.asked) t"
-    " LEFT JOIN billing_allocation a ON a.reseller_id = %(reseller)s AND a.invoice_id = t.id AND a.date <= t.day"
-    " AND (a.ended_date IS NULL OR a.ended_date > t.day) GROUP BY 1, 2, 3, 4, 5, 6) w"
-    " GROUP BY 1, 2, 3)",
+    " WHERE d.asked GROUP BY 1, 2, 3)",
 )
 
 

@@ -5,23 +5,31 @@ from kpis.sources import ALWAYS, BOOK, DYNAMICS, DYNAMICS_COUNT, USAGE, Source
 
 #: Customers with a call charged or a recurring or one-off charge above zero in a window of months.
 _PAID = (
-    "SELECT d.month, d.day, y.customer_id FROM days d JOIN ("
-    "SELECT month, customer_id FROM dynamicsfact WHERE charged > 0 UNION"
-    " SELECT month, customer_id FROM usagefact WHERE retail > 0) y ON y.month <= d.month"
+    "SELECT month, customer_id FROM dynamicsfact WHERE charged > 0 UNION ALL"
+    " SELECT month, customer_id FROM usagefact WHERE retail > 0"
 )
 _TABLES = ("dynamicsfact", "usagefact")
-_ACTIVE = (
-    _PAID
-    + " AND y.month > d.month - make_interval(months => %(active_months)s) WHERE d.asked GROUP BY 1, 2, 3"
+_ACTIVE = " ".join(
+    [
+        "SELECT DISTINCT d.month, d.day, y.customer_id FROM {last %(active_months)s} d JOIN (",
+        _PAID,
+        ") y ON y.month = d.at",
+    ]
 )
-_OVERALL = _PAID + " WHERE d.asked GROUP BY 1, 2, 3"
+_OVERALL = " ".join(
+    [
+        "SELECT d.month, d.day, y.customer_id FROM days d JOIN (SELECT customer_id, min(month) AS month FROM (",
+        _PAID,
+        ") w GROUP BY 1) y ON y.month <= d.month WHERE d.asked",
+    ]
+)
 #: Every customer in the book by the close: added by then, or with a service, a charge or a call.
 _ALL = " ".join(
     [
         "SELECT d.month, d.day, b.id AS customer_id FROM days d JOIN billing_customer b",
         "ON b.reseller_id = %(reseller)s {mine b.id} LEFT JOIN (SELECT customer_id, min(month) AS month FROM (",
-        "SELECT customer_id, month FROM customerfact UNION SELECT customer_id, month FROM dynamicsfact",
-        "UNION SELECT customer_id, month FROM usagefact) w GROUP BY 1) t ON t.customer_id = b.id",
+        "SELECT customer_id, month FROM customerfact UNION ALL SELECT customer_id, month FROM dynamicsfact",
+        "UNION ALL SELECT customer_id, month FROM usagefact) w GROUP BY 1) t ON t.customer_id = b.id",
         "WHERE d.asked AND ((b.created_at AT TIME ZONE %(zone)s)::date <= d.day OR t.month <= d.month)",
     ]
 )

@@ -50,11 +50,13 @@ standing AS (SELECT i.id, i.customer_id, i.currency, i.invoice_date, i.due_date,
     FROM billing_invoice i LEFT JOIN settled s ON s.invoice_id = i.id
     WHERE i.reseller_id = %(reseller)s AND i.state <> 'draft' AND i.gross > 0 AND NOT i.is_disputed),
 horizon AS (SELECT *, CASE WHEN day = (month + interval '1 month - 1 day')::date
-    THEN (month + interval '2 months - 1 day')::date ELSE day + 30 END AS until FROM days WHERE asked),
+    THEN (month + interval '2 months - 1 day')::date ELSE day + 30 END AS until,
+    row_number() OVER (ORDER BY day) AS place FROM days),
 balance AS (SELECT h.month, h.day, h.until, i.id, i.customer_id, i.currency, i.due_date,
     i.gross - coalesce(sum(a.amount), 0) AS amount
-    FROM horizon h JOIN standing i ON i.invoice_date <= h.day AND (i.done IS NULL OR i.done > h.day)
-        AND i.due_date BETWEEN h.day - 90 AND h.until
+    FROM (SELECT i.*, generate_series({before i.invoice_date} + 1,
+            coalesce({before i.done}, (SELECT max(place) FROM horizon))) AS place FROM standing i) i
+    JOIN horizon h ON h.place = i.place AND h.asked AND i.due_date BETWEEN h.day - 90 AND h.until
     LEFT JOIN billing_allocation a ON a.reseller_id = %(reseller)s AND a.invoice_id = i.id AND a.date <= h.day
         AND (a.ended_date IS NULL OR a.ended_date > h.day)
     GROUP BY h.month, h.day, h.until, i.id, i.customer_id, i.currency, i.due_date, i.gross)"""

@@ -135,9 +135,8 @@ AIV_STEPS = Source(
     " coalesce(sum(m.average_invoices) FILTER (WHERE m.month < d.month), 0) AS n0,"
     " coalesce(max(x.numbers + x.features) FILTER (WHERE x.month = d.month), 0) AS q1,"
     " coalesce(max(x.numbers + x.features) FILTER (WHERE x.month < d.month), 0) AS q0"
-    " FROM days d JOIN moneyfact m ON m.month <= d.month AND m.month > d.month - interval '2 months'"
-    " LEFT JOIN customerfact x ON x.customer_id = m.customer_id AND x.month = m.month"
-    " WHERE d.asked GROUP BY 1, 2, 3, 4)",
+    " FROM {last 2} d JOIN moneyfact m ON m.month = d.at"
+    " LEFT JOIN customerfact x ON x.customer_id = m.customer_id AND x.month = m.month GROUP BY 1, 2, 3, 4)",
     ("moneyfact", "customerfact"),
     "r.currency",
     window=1,

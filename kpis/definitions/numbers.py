@@ -157,8 +157,8 @@ USED = Source(
     " FROM days d JOIN billing_numberassignment a ON a.reseller_id = %(reseller)s AND a.start_date <= d.day"
     " AND (a.end_date IS NULL OR a.end_date > d.day) {mine a.customer_id}"
     " JOIN billing_number n ON n.id = a.number_id AND n.reseller_id = %(reseller)s"
-    " LEFT JOIN (SELECT e.day, x.number_id, x.customer_id, max(x.last_day) AS last_day FROM days e JOIN callingfact x"
-    " ON x.month <= e.month AND x.month > e.month - interval '4 months' WHERE e.asked GROUP BY 1, 2, 3) u"
+    " LEFT JOIN (SELECT e.day, x.number_id, x.customer_id, max(x.last_day) AS last_day FROM {last 4} e"
+    " JOIN callingfact x ON x.month = e.at GROUP BY 1, 2, 3) u"
     " ON u.day = d.day AND u.number_id = a.number_id AND u.customer_id = a.customer_id WHERE d.asked)",
     ("callingfact",),
     own={"number_type": "r.number_type"},

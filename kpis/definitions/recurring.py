@@ -143,8 +143,8 @@ STAYED = Source(
     "(SELECT m.* FROM (SELECT d.month, d.day, y.customer_id, y.currency,"
     " sum(y.service_net) FILTER (WHERE y.month = d.month) AS now,"
     " sum(y.service_net) FILTER (WHERE y.month < d.month) AS before"
-    " FROM days d JOIN moneyfact y ON y.month <= d.month AND y.month > d.month - interval '2 months'"
-    " WHERE d.asked GROUP BY 1, 2, 3, 4) m JOIN customerfact x ON x.month = m.month AND x.customer_id = m.customer_id"
+    " FROM {last 2} d JOIN moneyfact y ON y.month = d.at"
+    " GROUP BY 1, 2, 3, 4) m JOIN customerfact x ON x.month = m.month AND x.customer_id = m.customer_id"
     " AND x.active AND x.was_active)",
     ("customerfact", "moneyfact"),
     "r.currency",

@@ -7,8 +7,8 @@ from resellerkpi.core.access import Capability
 MARGIN = Capability.VIEW_MARGIN
 #: Per carrier and destination: seconds of three months, and how much dearer a minute is than when it was last priced.
 _RATES = """(WITH heard AS (SELECT d.month, d.day, x.carrier_id, x.destination, sum(x.seconds) AS seconds
-    FROM days d JOIN trafficfact x ON x.month <= d.month AND x.month > d.month - interval '3 months'
-    WHERE d.asked AND x.service = 'voice' AND x.destination <> '' AND x.state IN ('rated', 'zero')
+    FROM {last 3} d JOIN trafficfact x ON x.month = d.at
+    WHERE x.service = 'voice' AND x.destination <> '' AND x.state IN ('rated', 'zero')
     GROUP BY 1, 2, 3, 4 HAVING sum(x.seconds) > 0),
 bought AS (SELECT t.carrier_id, t.currency, r.destination, r.valid_from, r.valid_to, r.price - lag(r.price) OVER (
         PARTITION BY r.tariff_id, r.key_kind, r.key, r.band ORDER BY r.valid_from) AS step

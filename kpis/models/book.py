@@ -34,7 +34,8 @@ class Fact(TenantModel):
 class Account(TenantModel):
     """Under which keys a customer's figures are filed: taken with the facts, so that a change of dealer can be undone.
 
-    `holder` is the account it is counted with: itself, or the parent when a reseller counts by group.
+    `holder` is the account it is counted with: itself, or the parent when a reseller counts by group. `statuses` are
+    the holder's at the closes it has facts of, one month after the other from `statuses_from` on.
     """
 
     reseller = models.ForeignKey(
@@ -53,6 +54,8 @@ class Account(TenantModel):
     region = models.CharField(max_length=12, blank=True)
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     manager = models.CharField(max_length=20, blank=True, db_default="")
+    statuses = ArrayField(models.CharField(max_length=10), default=list, blank=True)
+    statuses_from = models.DateField(null=True)
 
     dealer_path = "customer__dealer_id"
 
