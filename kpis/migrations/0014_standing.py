@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """The two columns; they are filled by the next refresh, which a new version of the product makes from nothing."""
 
-    dependencies = [("kpis", "0011_findings")]
+    dependencies = [("kpis", "0013_leakage")]
     operations = [
         migrations.AddField(
             "account",
