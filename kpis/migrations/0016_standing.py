@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """The two columns; they are filled by the next refresh, which a new version of the product makes from nothing."""
 
-    dependencies = [("kpis", "0013_leakage")]
+    dependencies = [("kpis", "0015_account_managers")]
     operations = [
         migrations.AddField(
             "account",
