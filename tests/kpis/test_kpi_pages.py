@@ -98,7 +98,7 @@ def test_the_overview_asks_the_same_few_questions_whatever_the_rows(
         ),
     )
     for client in (small, big):
-        with django_assert_max_num_queries(17):
+        with django_assert_max_num_queries(18):
             assert client.get("/").status_code == 200
 
 
