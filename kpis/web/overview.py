@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from kpis.kpi import KPIS, Kpi
+from kpis.models import Fill
 from kpis.reading import Reader
 from kpis.registry import by_family
 from kpis.series import Point
@@ -25,6 +26,9 @@ NO_FIGURES = "There are no figures yet: they follow from customers, numbers, fea
 BEING_MADE = (
     "The figures are not made yet: they follow from customers, numbers, features and invoices, and are made "
     "within ten minutes of a change."
+)
+MADE_ANEW = (
+    "The figures are being made anew, after a change of how they are counted: look again in a few minutes."
 )
 
 
@@ -118,7 +122,9 @@ class KpiList(Page):
         reader = Reader(self.reseller, self.scope, timezone.now())
         back = ("Overview", reverse("overview"))
         if not reader.is_kept:
-            return {"panels": [_empty(BEING_MADE)], "back": back}
+            again = Fill.objects.filter(reseller=self.reseller).exists()
+            state = HtmlPanel("kpis/_empty.html", {"empty": EmptyState(MADE_ANEW)})
+            return {"panels": [state if again else _empty(BEING_MADE)], "back": back}
         kpis = reader.visible(KPIS)
         points, home = reader.points(kpis, reader.last_months(MONTHS)), self.reseller.currency
         families = by_family(kpis)

@@ -31,5 +31,10 @@ def test_all_kpis_are_read_in_few_queries_and_not_computed() -> None:
     with CaptureQueriesContext(connection) as none:
         page = client.get(address).content.decode()
     assert len(none) < len(kept)
-    assert "The figures are not made yet" in page
+    assert "The figures are being made anew" in page
     assert "Customers lost" not in page
+    assert "Import customers" not in page
+    with enter(Scope.of(made.pk)):
+        Fill.objects.all().delete()
+    page = client.get(address).content.decode()
+    assert "The figures are not made yet" in page
