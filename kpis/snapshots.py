@@ -62,6 +62,14 @@ from resellerkpi.core.periods import add_months, local_day
 __all__ = ["read", "refresh", "versions"]
 
 LOCK = 7305
+#: How the database plans a refresh: no nested loops nor merges, see above; sums shared out among its processes, which
+#: it would do for tables far larger than these, and not for what is read by the index.
+PLANS = (
+    "SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;"
+    " SET LOCAL work_mem = '64MB'; SET LOCAL default_statistics_target = 25;"
+    " SET LOCAL min_parallel_table_scan_size = 0; SET LOCAL min_parallel_index_scan_size = 0;"
+    " SET LOCAL parallel_setup_cost = 50; SET LOCAL parallel_tuple_cost = 0.005"
+)
 LONGEST = 120
 FACT_MODELS = (
     *(CustomerFact, NumberFact, FeatureFact, MovementFact, MoneyFact, LineFact, DynamicsFact),
@@ -106,10 +114,7 @@ def refresh(reseller: Reseller, *, now: datetime, full: bool = False) -> Refresh
     work = _Work(reseller.pk, options, today, make_plan(reseller, fill, first, changes, today))
     _trim(reseller.pk, first)
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off")
-        cursor.execute(
-            "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off; SET LOCAL default_statistics_target = 25"
-        )
+        cursor.execute(PLANS)
         facts, rows = work.do()
         cursor.execute("SET LOCAL enable_nestloop = on; SET LOCAL enable_mergejoin = on")
     fill, made = Fill.objects.update_or_create(
