@@ -347,7 +347,7 @@ def naive_uncollected() -> Found:
         ours = i.customer.payment_method in ("direct_debit", "card") and not i.customer.is_test
         tries = [a for a in i.attempts.all() if a.outcome != "cancelled"]
         old = [a for a in tries if a.outcome == "failed" and a.outcome_date <= TODAY - timedelta(days=14)]
-        if ours and balance > 0 and (not tries or len(old) == len(tries) == 1):
+        if ours and balance > 0 and len(old) == len(tries):
             owed[i.customer.code].append((i, balance))
     found: Found = {}
     for code, bills in owed.items():

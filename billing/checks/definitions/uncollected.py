@@ -1,4 +1,4 @@
-"""Bills that we are to collect and do not: never presented, or presented once, failed, and left."""
+"""Bills that we are to collect and do not: never presented, or failed and left."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -10,9 +10,9 @@ from billing.checks.words import counted
 from billing.models import Finding
 from resellerkpi.core.columns import day
 
-#: Open invoices of customers whom we collect from, past due, that nobody presented, or whose only presentation ended
-#: without money so long ago and was not repeated; transfers that are late are no leak. Of bills never presented a
-#: customer's count together, from the day on which the oldest is old enough.
+#: Open invoices of customers whom we collect from, past due, that nobody presented, or whose latest presentation failed
+#: so long ago with none after it; transfers that are late are no leak. Of bills never presented a customer's count
+#: together, from the day on which the oldest is old enough.
 OPEN = """
 SELECT * FROM (
     SELECT i.id, i.number, i.customer_id, i.currency, i.invoice_date, i.due_date, i.gross, tried.failed_on,
@@ -27,7 +27,7 @@ SELECT * FROM (
     ) settled ON settled.invoice_id = i.id
     LEFT JOIN (
         SELECT invoice_id, max(outcome_date) FILTER (WHERE outcome = 'failed') AS failed_on,
-            bool_or(outcome IN ('pending', 'paid')) OR count(*) FILTER (WHERE outcome = 'failed') > 1 AS is_chased
+            bool_or(outcome IN ('pending', 'paid')) AS is_chased
         FROM billing_paymentattempt WHERE reseller_id = %(reseller)s AND outcome <> 'cancelled' GROUP BY 1
     ) tried ON tried.invoice_id = i.id
     WHERE i.reseller_id = %(reseller)s AND i.state = 'issued' AND NOT i.is_disputed AND i.due_date < %(today)s
@@ -94,8 +94,8 @@ def _why(row: Any) -> str:
 def uncollected(ask: Ask) -> Iterator[Found]:
     """Customers by Direct Debit or card whose bills past due were never presented, or failed and were left.
 
-    A month is the latest bill where bills are not presented at all. A bill that failed and was presented again is
-    chased under Collections; one in dispute waits.
+    A month is the latest bill where bills are not presented at all. A bill whose collection failed is chased for
+    so many days, and again whenever it is presented; one in dispute waits.
     """
     for row in select(SQL, ask.sql()):
         yield Found(
