@@ -130,6 +130,12 @@ class Shape:
         needed = [KPIS.get(n.slug).shape.observed for n in self.needs if not n.optional]
         return tuple(dict.fromkeys([*own, *(m for found in needed for m in found)]))
 
+    @property
+    def ago(self) -> dict[str, str]:
+        """Of the observed metrics those that are read some months before, and the setting that says how many."""
+        found = {m: s for n in self.needs for m, s in KPIS.get(n.slug).shape.ago.items()}
+        return found | {p.source.metric: p.source.ago for p in (self.top, self.bottom) if p and p.source.ago}
+
 
 def flow(top: Part, per: Part | None = None) -> Shape:
     """Sum dated rows of the month, optionally per something."""

@@ -23,7 +23,7 @@ from resellerkpi.core.periods import add_months, containing
 #: How many months a period has; a month is what every figure is kept by.
 LENGTHS = {"month": 1, "quarter": 3, "year": 12}
 _OWN = ("movement", "cohort", "distribution")
-_KEPT = ("estimated", "restated")
+_KEPT = ("estimated", "lagged", "restated")
 
 
 class Way(StrEnum):

@@ -29,6 +29,7 @@ class Options:
     loss_more: Decimal = Decimal(50)
     active_months: int = 1
     life_cap_months: int = 120
+    cac_lag_months: int = 0
     target_take_up: Decimal = Decimal(25)
     value_multiple: Decimal = Decimal(24)
     anomaly_amount: Decimal = Decimal(100)

@@ -112,7 +112,8 @@ class Reader:
             kept = read(roots(kpis), sorted(closed), dimensions, model=Frozen)
             then = as_closed(figures, kept, closed)
         plain = (self.today, self.reseller.currency, observed, self.options.small_base, closed, then)
-        return Setting(*plain, as_of=self.day is not None)
+        ago = {name: getattr(self.options, name) for k in kpis for name in k.shape.ago.values()}
+        return Setting(*plain, as_of=self.day is not None, ago=ago)
 
     def _figures(
         self, kpis: Sequence[Kpi], months: Sequence[date], dimensions: Sequence[str]

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from kpis.asked import Cell, Figure, Figures
 from kpis.facts import months_between
-from kpis.kpi import KPIS, Kpi, Need, Parts, Unit
+from kpis.kpi import KPIS, Kpi, Need, Parts, Shape, Unit
 from resellerkpi.core.periods import add_months
 
 ZERO = Decimal(0)
@@ -48,7 +48,8 @@ class Setting:
     """What marks and gaps need to know: the reseller's today and currency, and when each metric was observed.
 
     `frozen` holds the parts as they were when a month was closed, of the months in `closed`,
-    each with the KPIs that were kept then. `as_of` says that today is a day gone by, asked for.
+    each with the KPIs that were kept then. `as_of` says that today is a day gone by, asked for. `ago` holds the
+    settings of how many months before metrics are read.
     """
 
     today: date
@@ -58,6 +59,12 @@ class Setting:
     closed: Mapping[date, frozenset[str]] = field(default_factory=dict)
     frozen: Mapping[str, Figures] = field(default_factory=dict)
     as_of: bool = False
+    ago: Mapping[str, int] = field(default_factory=dict)
+
+    def is_observed(self, shape: Shape, metric: str, month: date) -> bool:
+        """Say whether a metric was observed in the month a shape reads it in, for the month looked at."""
+        before = self.ago.get(shape.ago.get(metric, ""), 0)
+        return add_months(month, -before) in self.observed.get(metric, ())
 
 
 def roots(kpis: Sequence[Kpi]) -> list[Kpi]:
@@ -114,14 +121,14 @@ def _point(kpi: Kpi, figures: Mapping[str, Figures], cell: Cell, setting: Settin
 
 def _is_unobserved(kpi: Kpi, month: date, setting: Setting) -> bool:
     """Say whether something it reads was not observed in one of the months it looks at."""
-    looked = [(kpi.shape.observed, month, 1)] if not kpi.shape.needs else []
+    looked = [(kpi.shape, month, 1)] if not kpi.shape.needs else []
     for need in kpi.shape.needs:
         if not need.optional:
-            looked.append((KPIS.get(need.slug).shape.observed, add_months(month, -need.ago), need.months))
+            looked.append((KPIS.get(need.slug).shape, add_months(month, -need.ago), need.months))
     return any(
-        at not in setting.observed.get(metric, ())
-        for metrics, last, months in looked
-        for metric in metrics
+        not setting.is_observed(shape, metric, at)
+        for shape, last, months in looked
+        for metric in shape.observed
         for at in months_between(add_months(last, 1 - months), last)
     )
 
@@ -159,8 +166,10 @@ def _needed(figures: Mapping[str, Figures], need: Need, cell: Cell) -> Parts:
 
 
 def _standing(kpi: Kpi, month: date, setting: Setting) -> tuple[str, ...]:
-    """Return the marks that do not depend on the figure: an estimate, a month still open."""
-    return (*(("estimated",) if kpi.estimate else ()), *_open(month, setting))
+    """Return the marks that do not depend on the figure: an estimate, cost of months before, a month still open."""
+    lagged = any(setting.ago.get(name) for name in kpi.shape.ago.values())
+    own = (("estimated", kpi.estimate), ("lagged", lagged))
+    return (*(mark for mark, holds in own if holds), *_open(month, setting))
 
 
 def _open(month: date, setting: Setting) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class Source:
     """Rows `r` with month, day and, unless it is not of customers, customer_id; `currency` is SQL, "" for counts.
 
     `window`: how many months of facts before the one looked at its rows read; a name is a setting of so many months.
-    `item`: what a distribution is over.
+    `item`: what a distribution is over. `ago`: the setting of how many months before its observations are read.
     `adds_up` is False when a customer's row depends on other customers, so that a change is not a difference.
     """
 
@@ -52,6 +52,7 @@ class Source:
     window: int | str = 0
     item: str = "r.customer_id"
     metric: str = ""
+    ago: str = ""
     adds_up: bool = True
 
     def column(self, dimension: str) -> str | None:
@@ -321,26 +322,36 @@ DYNAMICS = Source("dynamics", "dynamicsfact", ("dynamicsfact",), "r.currency")
 DYNAMICS_COUNT = Source("dynamics_count", "dynamicsfact", ("dynamicsfact",))
 
 
-def observations(metric: Metric, *, whole: bool = False, per_currency: bool = False) -> Source:
+def observations(metric: Metric, *, whole: bool = False, per_currency: bool = False, ago: str = "") -> Source:
     """Return the rows of one observed metric; of money, a blank currency is the reseller's own.
 
     `whole` leaves out its dimensions, for a base that serves every key; `per_currency` keeps a count by currency.
+    `ago` names the setting of how many months before the one looked at is read; with 0 it is the month itself.
     """
     rows = [
         "(SELECT d.month, d.day, o.value,",
         *(["o.id,"] if metric.each else []),
         *[f"{_key(metric, name)} AS {name}," for name in metric.by],
         "coalesce(nullif(o.currency, ''), %(home)s::text) AS currency FROM days d",
-        "JOIN billing_observation o ON o.reseller_id = %(reseller)s AND o.date BETWEEN d.month AND d.day",
+        "JOIN billing_observation o ON o.reseller_id = %(reseller)s AND",
+        _BEFORE.format(ago=ago) if ago else "o.date BETWEEN d.month AND d.day",
         f"AND o.metric = '{metric.slug}'{_edge(metric)}{_CAMPAIGN if has_source(metric) else ''} WHERE d.asked)",
     ]
     own = {} if whole else {name: f"r.{name}" for name in metric.by}
     currency = "r.currency" if metric.is_money or per_currency else ""
-    name = f"observed_{metric.slug}{'_whole' if whole else ''}{'_by_currency' if per_currency else ''}"
+    kinds = {"whole": whole, "by_currency": per_currency, ago: bool(ago)}
+    name = "_".join(["observed", metric.slug, *(kind for kind, holds in kinds.items() if holds)])
     item = "r.id" if metric.each else "r.customer_id"
-    return Source(name, " ".join(rows), (), currency, own, of_customers=False, metric=metric.slug, item=item)
+    return Source(
+        name, " ".join(rows), (), currency, own, of_customers=False, metric=metric.slug, item=item, ago=ago
+    )
 
 
+#: The days of the month so many months before; of none before, up to the day looked at.
+_BEFORE = (
+    "o.date >= d.month - make_interval(months => %({ago})s)"
+    " AND o.date < d.month - make_interval(months => %({ago})s - 1) AND o.date <= d.day"
+)
 #: A campaign belongs to a source: what came by it came by the source too.
 _CAMPAIGN = " LEFT JOIN kpis_campaign p ON p.reseller_id = %(reseller)s AND o.dimension = 'campaign' AND p.name = o.key"
 

@@ -22,6 +22,7 @@ MARKS = {
     "so_far": "Up to the day asked for",
     "small_base": "Small base",
     "estimated": "Estimated",
+    "lagged": "Cost of months before",
     "restated": "Restated since the month was closed",
     "needs_data": "Needs data",
     "no_base": "n/a: nothing to divide by",
@@ -33,6 +34,7 @@ MARKS_TOLD = {
     "so_far": "The month went on after the day asked for: the figure is what there was by the end of that day.",
     "small_base": "It is taken over few: one more or less moves it much.",
     "estimated": "It rests on an assumption, told in the definition.",
+    "lagged": "By a setting, the cost is that of an earlier month, which won the customers of this one.",
     "restated": "Something that belongs to the month came in or changed after it was closed.",
     "needs_data": "Something it reads has to be entered or uploaded first; it is never taken as 0.",
     "no_base": "There is nothing to divide by, so there is no figure; it is not 0.",
@@ -129,6 +131,10 @@ SETTINGS = {
         "The Active Duration of customer dynamics.",
     ),
     "life_cap_months": ("A customer's life is at most so many months", "For values that divide by churn."),
+    "cac_lag_months": (
+        "The cost of winning customers is that of so many months before",
+        "0 to 6. For the cost of winning a customer and what it is set against; per campaign, the month's own.",
+    ),
     "target_take_up": ("Take-up aimed at, per cent", "For the opportunity in features."),
     "value_multiple": (
         "Your multiple: the book is worth so many months of recurring revenue",
@@ -161,6 +167,7 @@ SETTING_GROUPS = (
             "count_in_period",
             "active_months",
             "life_cap_months",
+            "cac_lag_months",
         ),
     ),
     (

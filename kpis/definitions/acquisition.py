@@ -7,6 +7,8 @@ from kpis.sources import observations
 from resellerkpi.core.access import Capability
 
 SPEND = Part(observations(MARKETING_SPEND), "r.value")
+#: What won the customers of a month, by a setting that of some months before.
+WINNING = Part(observations(MARKETING_SPEND, ago="cac_lag_months"), "r.value")
 
 
 @kpi(
@@ -33,18 +35,20 @@ def marketing_spend() -> Shape:
     unit=Unit.MONEY,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=3,
+    version=4,
     needs=Capability.VIEW_MARGIN,
     sources="BluSynergy, reseller performance metrics",
     headline=3,
+    settings=("cac_lag_months",),
 )
 def cac() -> Shape:
     """Sales and marketing cost of the month ÷ new customers of the month.
 
-    Reactivated customers and customers moved in are not in the base. No new customer: n/a, the cost is shown. A month
-    without cost lines has no value, not 0.
+    Where cost wins customers later, a setting takes that of up to 6 months before. Reactivated customers and customers
+    moved in are not in the base. No new customer: n/a, the cost is shown. A month whose cost has no lines has no value,
+    not 0.
     """
-    return entered(SPEND, NEW)
+    return entered(WINNING, NEW)
 
 
 @kpi(

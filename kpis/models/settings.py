@@ -1,9 +1,13 @@
 """How a reseller counts where the tools of the trade disagree."""
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 
 from resellerkpi.core.models import TenantModel
+
+#: Most months by which cost may precede the customers it wins.
+LONGEST_LAG = 6
 
 
 class KpiSettings(TenantModel):
@@ -63,6 +67,9 @@ class KpiSettings(TenantModel):
     loss_more = models.DecimalField(max_digits=5, decimal_places=2, default=50)
     active_months = models.PositiveSmallIntegerField(default=1)
     life_cap_months = models.PositiveSmallIntegerField(default=120)
+    cac_lag_months = models.PositiveSmallIntegerField(
+        default=0, db_default=0, validators=[MaxValueValidator(LONGEST_LAG)]
+    )
     target_take_up = models.DecimalField(max_digits=5, decimal_places=2, default=25)
     value_multiple = models.DecimalField(max_digits=6, decimal_places=2, default=24, db_default=24)
     anomaly_amount = models.DecimalField(max_digits=12, decimal_places=2, default=100, db_default=100)
@@ -89,6 +96,7 @@ class KpiSettings(TenantModel):
                 name="kpi_settings_thresholds",
                 condition=Q(value_multiple__gte=0, anomaly_amount__gte=0, anomaly_percent__gte=0),
             ),
+            models.CheckConstraint(name="kpi_settings_lag", condition=Q(cac_lag_months__lte=LONGEST_LAG)),
         ]
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from billing.observed import METRICS
 from kpis import longer
 from kpis.compare import compound
 from kpis.compute import behind
@@ -161,17 +162,19 @@ def _nothing(kpi: Kpi, totals: Sequence[Point], reader: Reader) -> list[Panel]:
     lacking = [p.month for p in totals if "needs_data" in p.marks]
     if lacking:
         closed = [p.month for p in totals if not p.is_open]
-        empty = ask_for(kpi, reader.scope, closed[-1] if closed else lacking[-1])
+        empty = ask_for(kpi, reader.scope, closed[-1] if closed else lacking[-1], reader.options)
     return [HtmlPanel("kpis/_empty.html", {"empty": empty})]
 
 
 def _beside(kpi: Kpi, reader: Reader, looked: Any) -> list[tuple[Any, ...]]:
-    """Return how far off the figure may be, by the KPI that says so."""
+    """Return how far off the figure may be, by the KPI that says so, and what of it is of a month before."""
+    lags = {METRICS.get(m).name: getattr(reader.options, name) for m, name in kpi.shape.ago.items()}
+    earlier = [(f"{name} of", month(add_months(looked, -ago))) for name, ago in lags.items() if ago]
     if not kpi.beside:
-        return []
+        return earlier
     other = KPIS.get(kpi.beside)
     (point, *_) = reader.points([other], [looked])[other.slug][""]
-    return [(other.name, f"± {shown(other, point.value)}", reverse("kpi", args=[other.slug]))]
+    return [(other.name, f"± {shown(other, point.value)}", reverse("kpi", args=[other.slug])), *earlier]
 
 
 def _headline(

@@ -17,6 +17,7 @@ from billing.observed import METRICS, Area, Metric
 from kpis.jobs import ask_for_refresh
 from kpis.kpi import Kpi
 from kpis.observing import held, keep_lines, lines_of, used_by
+from kpis.options import Options
 from kpis.web.observation_form import MOST, LinesForm
 from kpis.words import DIMENSIONS
 from resellerkpi.core.access import Capability
@@ -43,12 +44,14 @@ def enter_url(metric: str, month: date) -> str:
     return f"{reverse('observation-enter', args=[metric])}?month={month:%Y-%m}"
 
 
-def ask_for(kpi: Kpi, scope: Scope, month: date) -> EmptyState:
-    """Return what a KPI without its data says, with the way to enter it for who may."""
+def ask_for(kpi: Kpi, scope: Scope, month: date, options: Options) -> EmptyState:
+    """Return what a KPI without its data says, with the way to enter it in the month it is read in for who may."""
     slugs = kpi.shape.observed
     if not slugs or not scope.can(Capability.IMPORT):
         return EmptyState(kpi.needs_data)
-    return EmptyState(kpi.needs_data, f"Enter {METRICS.get(slugs[0]).name}", enter_url(slugs[0], month))
+    before = getattr(options, kpi.shape.ago[slugs[0]]) if slugs[0] in kpi.shape.ago else 0
+    read = add_months(month, -before)
+    return EmptyState(kpi.needs_data, f"Enter {METRICS.get(slugs[0]).name}", enter_url(slugs[0], read))
 
 
 class ObservationMetrics(Page):

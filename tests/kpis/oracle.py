@@ -322,11 +322,15 @@ def _spend(
     slug: str, book: Row, people: list[Row], dimension: str
 ) -> dict[tuple[str, date, str], tuple[D, D | None]]:
     sums: dict[tuple[str, date, str], tuple[D, D | None]] = {}
-    for (month, campaign), value in book["spend"].items():
-        key = campaign if dimension else ""
+    lag = book.get("cac_lag_months", 0) if slug == "cac" else 0
+    for (spent, campaign), value in book["spend"].items():
+        key, later = campaign if dimension else "", spent.month - 1 + lag
+        month = date(spent.year + later // 12, later % 12 + 1, 1)
+        if month not in MONTHS:
+            continue
         won = [c for c in people if moves(c, month)["new"] and (not dimension or c["campaign"] == campaign)]
         old = sums.get((key, month, "GBP"), (D(0), None))
-        if month + timedelta(days=3) <= close(month):
+        if spent + timedelta(days=3) <= close(month):
             sums[key, month, "GBP"] = (old[0] + value, None if slug == "marketing_spend" else D(len(won)))
     return sums
 

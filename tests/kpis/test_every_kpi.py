@@ -17,7 +17,8 @@ from kpis.compute import compute
 from kpis.dictionary import markdown, whole
 from kpis.facts import first_month
 from kpis.kpi import KPIS, Kpi, Undeclared, Unit, flow, kpi
-from kpis.models import Snapshot
+from kpis.models import KpiSettings, Snapshot
+from kpis.options import Options
 from kpis.reading import Reader, live
 from kpis.snapshots import read, refresh
 from resellerkpi.core.models import Reseller
@@ -100,10 +101,13 @@ def test_the_document_of_the_dictionary_is_true() -> None:
 
 @pytest.mark.django_db
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-@given(worlds.world())
-def test_every_kpi_equals_the_oracle_and_its_snapshot(book: dict[str, Any]) -> None:
+@given(worlds.world(), st.sampled_from([0, 1, 3]))
+def test_every_kpi_equals_the_oracle_and_its_snapshot(book: dict[str, Any], lag: int) -> None:
+    book["cac_lag_months"] = lag
+
     def check(house: Reseller) -> None:
-        asked = Asked.months(house.pk, worlds.MONTHS, worlds.LAST)
+        KpiSettings.objects.create(reseller=house, cac_lag_months=lag)
+        asked = Asked.months(house.pk, worlds.MONTHS, worlds.LAST, options=Options.of(house))
         found = compute(BASE, asked, DIMENSIONS)
         for declared in BASE:
             for dimension in ("", *declared.by):
