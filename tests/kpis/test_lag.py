@@ -57,13 +57,13 @@ def points(made: Reseller) -> dict[str, dict[int, Point]]:
 
 def test_cost_of_two_months_before_won_the_customers_of_this_one(house: Reseller) -> None:
     plain = points(house)
-    assert (plain["cac"][3].value, plain["cac"][1].value) == (40, None)
+    assert [plain["cac"][m].value for m in (1, 3)] == [None, D(40)]
     assert "needs_data" in plain["cac"][4].marks
     with enter(Scope.of(house.pk)):
         KpiSettings.objects.create(reseller=house, cac_lag_months=2)
     moved = points(house)
-    assert (moved["cac"][3].numerator, moved["cac"][3].denominator) == (300, 2)
-    assert (moved["cac"][5].numerator, moved["cac"][5].denominator) == (80, 0)
+    assert (moved["cac"][3].numerator, moved["cac"][3].denominator) == (D(300), D(2))
+    assert (moved["cac"][5].numerator, moved["cac"][5].denominator) == (D(80), D(0))
     for slug in SLUGS:
         assert [m for m, p in moved[slug].items() if "needs_data" in p.marks] == [1, 2, 4]
         assert all("lagged" in p.marks for p in moved[slug].values())
