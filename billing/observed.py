@@ -215,6 +215,22 @@ DELIVERED_ON_TIME = metric(
     "delivered_on_time", "Orders delivered on time", "how many of the orders delivered came by the day promised",
     area=Area.SALES, **_COUNT,
 )  # fmt: skip
+PROVISIONING_DAYS = metric(
+    "provisioning_days", "Days of provisioning",
+    "the days from order to service working, a line for each order provisioned (key: the order's number)",
+    by=("order",), split=True, each=True, area=Area.SALES,
+)  # fmt: skip
+PORT_IN_DAYS = metric(
+    "port_in_days", "Days of porting in",
+    "the days from the request to the number working here, a line for each port completed (key: the port's order)",
+    by=("order",), split=True, each=True, area=Area.SALES,
+)  # fmt: skip
+OPEN_ORDER_DAYS = metric(
+    "open_order_days", "Days orders have been open",
+    "the days each order not delivered yet has been open, at the month's end (key: the order's number);"
+    " a line of 0 without an order says that none was",
+    by=("order",), each=True, area=Area.SALES, take=Take.LAST,
+)  # fmt: skip
 CSAT = metric(
     "csat_responses", "Answers to “How satisfied are you?”",
     "how many answered each score from 1 to 5",

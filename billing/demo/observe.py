@@ -7,7 +7,7 @@ from random import Random
 
 from django.apps import apps
 
-from billing.demo.observe_more import Told, more
+from billing.demo.observe_more import Told, more, order_times
 from billing.demo.plan import CustomerPlan
 from billing.demo.shape import Calendar, House, stream
 from billing.demo.words import CAMPAIGNS
@@ -43,11 +43,13 @@ def store_observations(
 ) -> int:
     """Write the observations of every month; return how many."""
     random, others = stream(seed, house.code, "observations"), stream(seed, house.code, "observed too")
+    orders = stream(seed, house.code, "order times")
     scale = Decimal(house.size.customers) / 238
     told: list[Told] = []
     for index, month in enumerate(calendar.months):
         told += _month(random, house, index, month, plans)
         told += more(others, index, month, scale, won_by(plans, month))
+        told += order_times(orders, month, scale)
     rows = [
         Observation(
             reseller=reseller,

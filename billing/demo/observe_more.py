@@ -37,6 +37,18 @@ def more(random: Random, index: int, month: date, scale: Decimal, won: Mapping[s
     yield "units_returned", month, "item", "Handsets", Decimal(units * random.randint(2, 9) // 100)
 
 
+def order_times(random: Random, month: date, scale: Decimal) -> Iterator[Told]:
+    """Yield how long each order of a month took, each port, and how old those still open at its end are."""
+    last = add_months(month, 1) - timedelta(days=1)
+    for metric, letter, many, least, most in (
+        ("provisioning_days", "P", 14, 2, 21), ("port_in_days", "N", 6, 1, 16), ("open_order_days", "O", 5, 1, 45),
+    ):  # fmt: skip
+        for number in range(1, int(scale * many) + random.randint(1, 3)):
+            day = last if metric == "open_order_days" else month + timedelta(days=random.randint(0, 27))
+            key = f"{letter}{month:%y%m}-{number:02}"
+            yield metric, day, "order", key, Decimal(random.randint(least, most))
+
+
 def _answers(random: Random, month: date, scale: Decimal) -> Iterator[Told]:
     for metric, spread, size in (("csat_responses", CSAT, 90), ("nps_responses", NPS, 60)):
         for score, share in spread:

@@ -37,6 +37,16 @@ def days(line: Line) -> Decimal:
     return (line[4] / 24).quantize(D("0.000001"), ROUND_HALF_UP)
 
 
+def of_order(line: Line) -> Decimal:
+    """Return the value of a line that names its order."""
+    return line[4] if line[3] else D(0)
+
+
+def one_order(line: Line) -> Decimal:
+    """Count a line that names its order."""
+    return D(1) if line[3] else D(0)
+
+
 def one(line: Line) -> Decimal:
     """Count a line."""
     return D(1)
@@ -65,6 +75,7 @@ SIMPLE: dict[str, tuple[str, Weight, bool]] = {
     "support_contacts": ("support_contacts", plain, False),
     "operational_costs": ("operating_cost", plain, True),
     "orders_delivered": ("delivery_hours", one, False),
+    "open_orders": ("open_order_days", one_order, False),
     "cost_of_goods_sold": ("cost_of_goods_sold", plain, True),
     "stock_opening": ("stock_opening", plain, True),
     "stock_closing": ("stock_closing", plain, True),
@@ -95,6 +106,9 @@ RATIOS: dict[str, tuple[str, Weight, bool, str, Weight, bool, bool]] = {
         "resolved_first_contact", plain, False, "support_contacts", plain, False, True,
     ),
     "order_fulfilment_time": ("delivery_hours", days, False, "delivery_hours", one, False, True),
+    "provisioning_time": ("provisioning_days", plain, False, "provisioning_days", one, False, True),
+    "port_in_time": ("port_in_days", plain, False, "port_in_days", one, False, True),
+    "open_orders_age": ("open_order_days", of_order, False, "open_order_days", one_order, False, True),
     "delivered_on_time": ("delivered_on_time", plain, False, "delivery_hours", one, False, True),
     "review_completed": ("review_weeks", plain, False, "review_weeks", one, False, True),
     "return_rate": ("units_returned", plain, False, "units_shipped", plain, False, True),
@@ -108,8 +122,14 @@ OVER: dict[str, tuple[str, Weight, bool]] = {
 }
 OF_LINES = ("campaign_revenue", "campaign_profit")
 OF_CUSTOMERS = ("accounts_won", "first_invoices")
-SLUGS = {*SIMPLE, *RATIOS, *OVER, *OF_LINES, *OF_CUSTOMERS, "order_fulfilment_median"}
-LEVELS = {"pipeline_value": max, "stock_opening": min, "stock_closing": max}
+#: slug: (metric, weight).
+MEDIANS: dict[str, tuple[str, Weight]] = {
+    "order_fulfilment_median": ("delivery_hours", days),
+    "provisioning_median": ("provisioning_days", plain),
+    "port_in_median": ("port_in_days", plain),
+}
+SLUGS = {*SIMPLE, *RATIOS, *OVER, *OF_LINES, *OF_CUSTOMERS, *MEDIANS}
+LEVELS = {"pipeline_value": max, "open_order_days": max, "stock_opening": min, "stock_closing": max}
 
 
 def lines(book: Row, metric: str, month: date) -> Iterator[Line]:
@@ -151,8 +171,8 @@ def expected(slug: str, book: Row, dimension: str) -> Cells:
         return _of_lines(slug, book, dimension)
     if slug in OF_CUSTOMERS:
         return _of_customers(slug, book, dimension)
-    if slug == "order_fulfilment_median":
-        return _median(book)
+    if slug in MEDIANS:
+        return _median(book, *MEDIANS[slug])
     if slug in OVER:
         return _over(slug, book, dimension)
     metric, weight, money, below, weight_below, money_below, same = RATIOS[slug]
@@ -225,10 +245,10 @@ def _of_customers(slug: str, book: Row, dimension: str) -> Cells:
     return found
 
 
-def _median(book: Row) -> Cells:
+def _median(book: Row, metric: str, weight: Weight) -> Cells:
     found: Cells = {}
     for month in MONTHS:
-        xs = sorted(x for line in lines(book, "delivery_hours", month) if (x := days(line)))
+        xs = sorted(x for line in lines(book, metric, month) if (x := weight(line)))
         if xs:
             middle = xs[(len(xs) - 1) // 2 : len(xs) // 2 + 1]
             found["", month, ""] = (sum(middle, D(0)), D(len(middle)))

@@ -44,6 +44,17 @@ def scored(metric: str, answers: dict[int, int]) -> Told:
     return {(metric, "score", str(score), MONTH): count for score, count in answers.items()}
 
 
+def of_orders(metric: str, *values: Any) -> Told:
+    """Return a line for each of some orders, numbered."""
+    return {(metric, "order", f"A{n}", MONTH): value for n, value in enumerate(values)}
+
+
+def test_orders_without_lines_need_data_and_say_what_to_upload() -> None:
+    told = KPIS.get("open_orders_age").needs_data
+    assert "the days each order not delivered yet has been open, at the month's end" in told
+    assert "a line for each order provisioned" in KPIS.get("provisioning_median").needs_data
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("slug", "told", "wanted"),
@@ -66,6 +77,13 @@ def scored(metric: str, answers: dict[int, int]) -> Told:
         ("aht", {"handling_seconds": 100 + 150 + 200, "support_contacts": 3}, "150"),
         ("order_fulfilment_time", {("delivery_hours", "order", "A1", MONTH): 120}, "5"),
         ("order_fulfilment_time", {("delivery_hours", "order", "A1", MONTH): 17 * 24}, "17"),
+        ("provisioning_time", of_orders("provisioning_days", 3, 6), "4.5"),
+        ("provisioning_median", of_orders("provisioning_days", 2, 30, 4, 6), "5"),
+        ("port_in_time", of_orders("port_in_days", 1, 7, "8.5"), "5.5"),
+        ("port_in_median", of_orders("port_in_days", 1, 7, "8.5"), "7"),
+        ("open_orders", of_orders("open_order_days", 4, 40, 0), "3"),
+        ("open_orders", {"open_order_days": 0}, "0"),
+        ("open_orders_age", of_orders("open_order_days", 4, 40, 1) | {"open_order_days": 9}, "15"),
         ("return_rate", {"units_returned": 500, "units_shipped": 10000}, "0.05"),
         ("return_rate", {"units_returned": 50, "units_shipped": 1000}, "0.05"),
     ],
