@@ -5,13 +5,14 @@ An observation has one dimension at most, and the lines of a metric add up: each
 under none. A line of a campaign counts for the campaign's source too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
 
+from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import add_months
 from resellerkpi.core.registry import Registry
 
@@ -82,11 +83,18 @@ class NotObserved(ValueError):
 
 
 METRICS: Registry[Metric] = Registry("observed metric")
+#: Metrics of which a reseller chooses the form, as a scale: whoever keeps the choice says how it is there.
+CHOSEN: Registry[Callable[[Reseller], Metric]] = Registry("chosen form of a metric")
 
 
 def metric(slug: str, name: str, words: str, **more: object) -> Metric:
     """Register an observed metric; its forms, its CSV template and what an import accepts follow from it."""
     return METRICS.add(slug, Metric(slug, name, words, **more))  # type: ignore[arg-type]
+
+
+def as_chosen(of: Metric, reseller: Reseller) -> Metric:
+    """Return a metric as a reseller chose to have it; call inside its scope."""
+    return CHOSEN.get(of.slug)(reseller) if of.slug in CHOSEN else of
 
 
 def find(slug: str) -> Metric:
@@ -233,7 +241,7 @@ OPEN_ORDER_DAYS = metric(
 )  # fmt: skip
 CSAT = metric(
     "csat_responses", "Answers to “How satisfied are you?”",
-    "how many answered each score from 1 to 5",
+    "how many answered each score",
     keys={"score": tuple(str(n) for n in range(1, 6))}, **_SURVEY,
 )  # fmt: skip
 NPS = metric(

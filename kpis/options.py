@@ -36,6 +36,7 @@ class Options:
     anomaly_percent: Decimal = Decimal(15)
     anomaly_population: bool = False
     leakage_write_offs: bool = False
+    csat_scale: str = "1-5"
     close_after_days: int = 5
     zone: str = "Europe/London"
     home: str = "GBP"

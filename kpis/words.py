@@ -150,6 +150,10 @@ SETTINGS = {
         "Revenue leaked includes debt written off",
         "Otherwise it stands apart, as the share of invoices written off.",
     ),
+    "csat_scale": (
+        "Satisfaction is asked on a scale of",
+        "Answers keep the score they were entered with; those above the scale are left out.",
+    ),
     "close_after_days": (
         "A month closes so many days after its end",
         "Its figures are then kept as they were.",
@@ -180,6 +184,7 @@ SETTING_GROUPS = (
     ),
     ("Invoices that stand out", ("anomaly_amount", "anomaly_percent", "anomaly_population")),
     ("Leakage", ("leakage_write_offs",)),
+    ("Surveys", ("csat_scale",)),
     ("Marks and months", ("small_base", "close_after_days")),
 )
 _DECIMALS = {Unit.COUNT: 0, Unit.PERCENT: 1, Unit.RATIO: 2, Unit.MONTHS: 1, Unit.DAYS: 1}
@@ -234,6 +239,7 @@ def setting(options: Options, name: str) -> str:
         KpiSettings.CountBy,
         KpiSettings.AgeingBasis,
         KpiSettings.CeiCurrent,
+        KpiSettings.CsatScale,
     )
     choices = {choice.value: choice.label for kind in named for choice in kind}
     if value is None:

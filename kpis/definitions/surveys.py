@@ -1,15 +1,36 @@
 """What customers answer: satisfaction and recommendation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
-from billing.observed import CSAT, NPS
+from billing.observed import CHOSEN, CSAT, NPS, Metric
 from kpis.kpi import Family, Good, Need, Part, Parts, Rollup, Shape, Unit, derived, entered, kpi
+from kpis.options import Options
 from kpis.sources import observations
+from resellerkpi.core.models import Reseller
 
 SATISFIED, RECOMMENDED = observations(CSAT), observations(NPS)
 SCORE = "(CASE WHEN r.score ~ '^[0-9]+$' THEN r.score::numeric ELSE 0 END)"
 RECOMMENDERS = Part(RECOMMENDED, "r.value")
+#: Scales of satisfaction: the highest score, and the first that is satisfied.
+SCALES = {"1-5": (5, 4), "1-10": (10, 8)}
+_MOST, _SATISFIED = (
+    f"CASE %(csat_scale)s WHEN '1-10' THEN {SCALES['1-10'][n]} ELSE {SCALES['1-5'][n]} END" for n in (0, 1)
+)
+#: Answers on the scale in force, times something.
+ANSWERED = f"CASE WHEN {SCORE} BETWEEN {{}} AND {_MOST} THEN {{}} ELSE 0 END"
+ANSWERS = Part(SATISFIED, ANSWERED.format(1, "r.value"))
+
+
+def csat_metric(reseller: Reseller) -> Metric:
+    """Return how satisfaction is entered by a reseller: on the scale it chose."""
+    most, _ = SCALES[Options.of(reseller).csat_scale]
+    scores = tuple(str(n) for n in range(1, most + 1))
+    return replace(CSAT, words=f"how many answered each score from 1 to {most}", keys={"score": scores})
+
+
+CHOSEN.add(CSAT.slug, csat_metric)
 
 
 @kpi(
@@ -22,7 +43,7 @@ RECOMMENDERS = Part(RECOMMENDED, "r.value")
     by=("score",),
 )
 def csat_responses() -> Shape:
-    """Σ answers of the month to “How satisfied are you?”, by score from 1 to 5, as entered or uploaded."""
+    """Σ answers of the month to “How satisfied are you?”, by score, as entered or uploaded."""
     return entered(Part(SATISFIED, "r.value"))
 
 
@@ -32,7 +53,7 @@ def csat_responses() -> Shape:
     unit=Unit.PERCENT,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     sources="reseller performance metrics",
     elsewhere=(
         ("Delighted, Intercom", "answers of 4 and 5 ÷ all answers, as here"),
@@ -40,10 +61,13 @@ def csat_responses() -> Shape:
     ),
 )
 def csat() -> Shape:
-    """Answers of 4 or 5 ÷ all answers of the month, on a scale from 1 to 5: (42 + 32) of 107 are 69.2 %."""
-    return entered(
-        Part(SATISFIED, "CASE WHEN r.score IN ('4', '5') THEN r.value ELSE 0 END"), Part(SATISFIED, "r.value")
-    )
+    """Answers of 4 or 5 ÷ all answers of the month, on a scale from 1 to 5: (42 + 32) of 107 are 69.2 %.
+
+    On a scale from 1 to 10, a setting, 8, 9 and 10 are satisfied. Choice: 8 is the first score that stands as high on
+    its scale, three quarters of the way up, as 4 of 5. Answers above the scale, entered while it was longer, are left
+    out; the others keep their score.
+    """
+    return entered(Part(SATISFIED, ANSWERED.format(_SATISFIED, "r.value")), ANSWERS)
 
 
 @kpi(
@@ -52,11 +76,14 @@ def csat() -> Shape:
     unit=Unit.POINTS,
     good=Good.UP,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
 )
 def csat_mean() -> Shape:
-    """Σ (score × answers) ÷ answers of the month, on a scale from 1 to 5."""
-    return entered(Part(SATISFIED, f"{SCORE} * r.value"), Part(SATISFIED, "r.value"))
+    """Σ (score × answers) ÷ answers of the month, on a scale from 1 to 5, or from 1 to 10 by a setting.
+
+    Answers above the scale, entered while it was longer, are left out; the others keep their score.
+    """
+    return entered(Part(SATISFIED, ANSWERED.format(1, f"{SCORE} * r.value")), ANSWERS)
 
 
 @kpi(

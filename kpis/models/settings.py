@@ -43,6 +43,12 @@ class KpiSettings(TenantModel):
         NOT_DUE = "not_due", "Debt not due yet"
         DAYS_60 = "days_60", "Debt at most 60 days past due"
 
+    class CsatScale(models.TextChoices):
+        """From which scores customers choose when they are asked how satisfied they are."""
+
+        TO_5 = "1-5", "1 to 5; satisfied are 4 and 5"
+        TO_10 = "1-10", "1 to 10; satisfied are 8 to 10"
+
     churn_base = models.CharField(max_length=8, choices=ChurnBase.choices, default=ChurnBase.START)
     churn_recognition = models.CharField(
         max_length=12,
@@ -76,6 +82,9 @@ class KpiSettings(TenantModel):
     anomaly_percent = models.DecimalField(max_digits=5, decimal_places=2, default=15, db_default=15)
     anomaly_population = models.BooleanField(default=False, db_default=False)
     leakage_write_offs = models.BooleanField(default=False, db_default=False)
+    csat_scale = models.CharField(
+        max_length=4, choices=CsatScale.choices, default=CsatScale.TO_5, db_default=CsatScale.TO_5
+    )
     close_after_days = models.PositiveSmallIntegerField(default=5)
 
     class Meta:

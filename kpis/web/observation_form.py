@@ -34,6 +34,7 @@ class LinesForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.metric, self.month, self.today, self.home = metric, month, today, home
         self.given: list[Line] = []
+        self.there = sorted({row.key for row in rows if row.key})
         told = [_told(row) for row in rows]
         told += [{"date": month, **blank} for blank in _blanks(metric, rows)]
         self.count = min(max(len(told), self._posted()), MOST + EMPTY)
@@ -80,8 +81,9 @@ class LinesForm(forms.Form):
         label = DIMENSIONS.get(m.by[0], m.by[0].capitalize()) if len(m.by) == 1 else "Which"
         fixed = m.keys.get(m.by[0]) if len(m.by) == 1 else None
         if fixed:
+            others = [k for k in self.there if k not in fixed]
             return forms.ChoiceField(
-                required=False, choices=[("", "–"), *((k, k) for k in fixed)], label=label
+                required=False, choices=[("", "–"), *((k, k) for k in (*fixed, *others))], label=label
             )
         return forms.CharField(required=False, max_length=80, label=label)
 

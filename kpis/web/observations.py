@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from billing.models import Observation
-from billing.observed import METRICS, Area, Metric
+from billing.observed import METRICS, Area, Metric, as_chosen
 from kpis.jobs import ask_for_refresh
 from kpis.kpi import Kpi
 from kpis.observing import held, keep_lines, lines_of, used_by
@@ -72,7 +72,11 @@ class ObservationMetrics(Page):
                 "kpis/_held.html",
                 {
                     "months": months,
-                    "rows": [_row(m, months, counts, uses[m.slug]) for m in METRICS if m.area is area],
+                    "rows": [
+                        _row(as_chosen(m, self.reseller), months, counts, uses[m.slug])
+                        for m in METRICS
+                        if m.area is area
+                    ],
                 },
                 title=area.value,
             )
@@ -145,7 +149,8 @@ class EnterObservations(FormPage):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Find the metric of the address."""
-        self.metric = find(kwargs["slug"])
+        metric, reseller = find(kwargs["slug"]), getattr(request, "reseller", None)
+        self.metric = as_chosen(metric, reseller) if reseller else metric
         self.title, self.purpose = self.metric.name, f"Enter {self.metric.words}."
         self.back = (TITLE, reverse("observation-metrics"))
         return super().dispatch(request, *args, **kwargs)
@@ -207,7 +212,7 @@ class ObservationTemplate(Page):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return the file: the columns of the upload, filled for last month."""
-        metric = find(kwargs["slug"])
+        metric = as_chosen(find(kwargs["slug"]), self.reseller)
         month = add_months(self.today.replace(day=1), -1)
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\r\n")

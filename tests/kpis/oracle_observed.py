@@ -94,7 +94,7 @@ RATIOS: dict[str, tuple[str, Weight, bool, str, Weight, bool, bool]] = {
     "visit_conversion": ("orders", plain, False, "visits", plain, False, True),
     "quote_to_order": ("orders", plain, False, "quotes", plain, False, True),
     "sales_cycle": ("sales_cycle_days", plain, False, "orders", plain, False, True),
-    "csat": ("csat_responses", scores(4, 5), False, "csat_responses", plain, False, True),
+    "csat": ("csat_responses", scores(4, 5), False, "csat_responses", scores(*range(1, 6)), False, True),
     "csat_mean": ("csat_responses", SCORED, False, "csat_responses", plain, False, True),
     "nps": ("nps_responses", promoters_less, False, "nps_responses", plain, False, True),
     "nps_promoters": ("nps_responses", scores(9, 10), False, "nps_responses", plain, False, True),
@@ -175,6 +175,11 @@ def expected(slug: str, book: Row, dimension: str) -> Cells:
         return _median(book, *MEDIANS[slug])
     if slug in OVER:
         return _over(slug, book, dimension)
+    if slug == "csat" and "csat_scale" in book.get("settings", {}):
+        return _ratio(book, "csat_responses", scores(8, 9, 10), plain)
+    if slug == "csat_mean" and "csat_scale" not in book.get("settings", {}):
+        of_five = scores(1, 2, 3, 4, 5)
+        return _ratio(book, "csat_responses", lambda line: int(line[3]) * of_five(line), of_five)
     metric, weight, money, below, weight_below, money_below, same = RATIOS[slug]
     top = added(book, metric, weight, money, dimension)
     base = added(book, below, weight_below, money_below, dimension if same else "")
@@ -188,6 +193,12 @@ def expected(slug: str, book: Row, dimension: str) -> Cells:
         if over or (under and (same or not dimension)):
             found[key, month, currency] = (over, under)
     return found
+
+
+def _ratio(book: Row, metric: str, top: Weight, bottom: Weight) -> Cells:
+    """Return two weights of the same lines, undivided."""
+    above, below = (added(book, metric, weight, False, "") for weight in (top, bottom))
+    return {at: (above[at], base) for at, base in below.items() if base}
 
 
 def _over(slug: str, book: Row, dimension: str) -> Cells:

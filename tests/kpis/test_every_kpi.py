@@ -106,7 +106,7 @@ def test_every_kpi_equals_the_oracle_and_its_snapshot(book: dict[str, Any], lag:
     book["cac_lag_months"] = lag
 
     def check(house: Reseller) -> None:
-        KpiSettings.objects.create(reseller=house, cac_lag_months=lag)
+        KpiSettings.objects.update_or_create(reseller=house, defaults={"cac_lag_months": lag})
         asked = Asked.months(house.pk, worlds.MONTHS, worlds.LAST, options=Options.of(house))
         found = compute(BASE, asked, DIMENSIONS)
         for declared in BASE:

@@ -90,7 +90,7 @@ def test_in_steps_is_as_from_nothing(
 ) -> None:
     def check(house: Reseller) -> None:
         if by_group:
-            KpiSettings.objects.create(reseller=house, count_by="group")
+            KpiSettings.objects.update_or_create(reseller=house, defaults={"count_by": "group"})
         refresh(house, now=worlds.NOW)
         with connection.cursor() as cursor:
             cursor.execute("SELECT id FROM billing_customer WHERE reseller_id = %s ORDER BY id", [house.pk])

@@ -59,7 +59,7 @@ def test_by_notice_the_sets_are_those_of_books_that_ended_then(book: dict[str, A
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(oracle, "services", until_notice)
-        with_world(book, check)
+        with_world({**book, "settings": {}}, check)
 
 
 def test_a_notice_entered_later_reaches_back_to_its_day() -> None:

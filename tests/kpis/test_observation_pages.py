@@ -13,11 +13,12 @@ from billing.importing.book.observations import check
 from billing.importing.tables.kind import Work
 from billing.models import Observation
 from billing.observed import METRICS, Area, Metric
+from kpis.models import KpiSettings
 from kpis.observing import used_by
 from kpis.web.observations import examples
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import add_months
-from resellerkpi.core.scope import enter
+from resellerkpi.core.scope import Scope, enter
 from tests.rules.test_access import client_of
 from tests.world import World, make_world
 
@@ -74,7 +75,7 @@ def test_lines_are_entered_changed_and_removed(world: World, browser: Client) ->
     [
         ("visits", {"value_0": "1.5"}, "decimal"),
         ("visits", {"value_0": "-1"}, "is not less than 0"),
-        ("visits", {"value_0": "3", "key_0": "Search"}, "It can by source or campaign."),
+        ("visits", {"value_0": "3", "key_0": "Search"}, "It is split by source or campaign."),
         ("visits", {"value_0": "3", "dimension_0": "source"}, "Say which source it is"),
         ("visits", {"value_0": "3", "date_0": "2020-01-01"}, "This page holds the lines of"),
         ("visits", {"value_0": "3", "value_1": "4"}, "There is a line of this day and key above."),
@@ -115,7 +116,7 @@ def test_the_grid_counts_lines_by_month(world: World, browser: Client) -> None:
 
 def test_a_kpi_without_data_leads_to_its_form(world: World, browser: Client) -> None:
     shown = browser.get(reverse("kpi", args=["csat"])).content.decode()
-    assert "Needs data: enter or upload how many answered each score from 1 to 5." in shown
+    assert "Needs data: enter or upload how many answered each score." in shown
     assert reverse("observation-enter", args=["csat_responses"]) in shown
     viewer = client_of(world.vic).get(reverse("kpi", args=["csat"])).content.decode()
     assert reverse("observation-enter", args=["csat_responses"]) not in viewer
@@ -131,7 +132,8 @@ def test_a_score_says_how_far_off_it_may_be(world: World, browser: Client) -> No
 
 @pytest.mark.parametrize("metric", list(METRICS), ids=lambda m: m.slug)
 def test_a_template_loads_as_it_is(metric: Metric) -> None:
-    work = Work(Reseller(code="x", name="X"), timezone.now().date())
+    house = Reseller.objects.create(code="x", name="X")
+    work = Work(house, timezone.now().date())
     rows = [
         {
             "line": 2,
@@ -145,7 +147,8 @@ def test_a_template_loads_as_it_is(metric: Metric) -> None:
         for d, k in examples(metric)
     ]
     assert rows
-    check(rows, work)
+    with enter(Scope.of(house.pk)):
+        check(rows, work)
     assert not work.problems
 
 
@@ -154,3 +157,39 @@ def test_every_metric_is_of_use() -> None:
         slug for slug, kpis in used_by().items() if not kpis and METRICS.get(slug).area is not Area.INDICES
     ]
     assert idle == []
+
+
+def test_the_form_the_template_and_the_upload_know_the_scale(world: World, browser: Client) -> None:
+    """By default 1 to 5; a score above it, entered while the scale was longer, is named and can be taken out."""
+    told = {f"key_{n}": str(n + 1) for n in range(10)} | {f"value_{n}": "" for n in range(10)}
+    template = reverse("observation-template", args=["csat_responses"])
+    assert "each score from 1 to 5." in browser.get(url("csat_responses")).content.decode()
+    assert len(browser.get(template).content.decode().strip().splitlines()) == 6
+    with enter(world.alpha.scope()):
+        KpiSettings.objects.create(reseller=world.alpha.reseller, csat_scale="1-10")
+    assert "each score from 1 to 10." in browser.get(url("csat_responses")).content.decode()
+    assert "each score from 1 to 10" in browser.get(reverse("observation-metrics")).content.decode()
+    assert browser.get(template).content.decode().strip().splitlines()[-1].split(",")[3:5] == ["score", "10"]
+    assert upload(world, "9") == []
+    assert upload(world, "11") == ["“11” is none of 1 to 10."]
+    browser.post(url("csat_responses"), told | {"value_8": "3"})
+    assert kept(world, "csat_responses") == {(MONTH, "score", "9", "", D(3))}
+    with enter(world.alpha.scope()):
+        KpiSettings.objects.update(csat_scale="1-5")
+        row = Observation.objects.get(metric="csat_responses")
+    assert upload(world, "9") == ["“9” is none of 1 to 5."]
+    assert '<option value="9" selected>9</option>' in browser.get(url("csat_responses")).content.decode()
+    again = {"id_0": str(row.pk), "key_0": "9", "value_0": "3"}
+    refused = browser.post(url("csat_responses"), again)
+    assert (refused.status_code, "“9” is none of 1 to 5." in refused.content.decode()) == (422, True)
+    browser.post(url("csat_responses"), again | {"value_0": ""})
+    assert kept(world, "csat_responses") == set()
+
+
+def upload(world: World, score: str) -> list[str]:
+    """Return why an upload refuses a satisfaction score."""
+    row = {"metric": "csat_responses", "dimension": "score", "key": score, "value": D(3), "currency": ""}
+    work = Work(world.alpha.reseller, MONTH)
+    with enter(world.alpha.scope()):
+        check([row | {"line": 2, "date": MONTH}], work)
+    return [problem.error for problem in work.problems]

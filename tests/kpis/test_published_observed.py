@@ -9,6 +9,7 @@ import pytest
 from billing.models import Observation
 from kpis.definitions.surveys import _margin
 from kpis.kpi import KPIS
+from kpis.models import KpiSettings
 from kpis.reading import live
 from kpis.series import Point
 from resellerkpi.core.models import Reseller
@@ -22,10 +23,11 @@ MONTH = date(2026, 4, 1)
 Told = dict[Any, Any]
 
 
-def points(told: Told, *slugs: str, by: str = "") -> dict[str, list[Point]]:
+def points(told: Told, *slugs: str, by: str = "", scale: str = "1-5") -> dict[str, list[Point]]:
     """Enter lines, (metric, dimension, key, month): value or metric: value, and read KPIs of April."""
     house = Reseller.objects.create(code="o", name="Observed")
     with enter(Scope.of(house.pk)) as scope:
+        KpiSettings.objects.create(reseller=house, csat_scale=scale)
         for name, value in told.items():
             metric, dimension, key, month = name if isinstance(name, tuple) else (name, "", "", MONTH)
             Observation.objects.create(
@@ -92,6 +94,20 @@ def test_published_ratios(slug: str, told: Told, wanted: str) -> None:
     found = figure(slug, told)
     assert found is not None
     assert round(found, 3) == D(wanted)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("scale", "satisfied", "mean"),
+    [("1-5", (15, 40), (125, 40)), ("1-10", (45, 100), (625, 100))],
+)
+def test_satisfaction_on_either_scale(scale: str, satisfied: tuple[int, int], mean: tuple[int, int]) -> None:
+    """Of 100 answers on ten scores 8, 9 and 10 are satisfied; on a scale of five the 60 above it are left out."""
+    answers = {1: 5, 2: 10, 3: 10, 4: 5, 5: 10, 7: 15, 8: 20, 9: 15, 10: 10}
+    found = points(scored("csat_responses", answers), "csat", "csat_mean", "csat_responses", scale=scale)
+    parts = {slug: (p.numerator, p.denominator) for slug, (p,) in found.items()}
+    wanted: dict[str, Any] = {"csat": satisfied, "csat_mean": mean, "csat_responses": (100, None)}
+    assert parts == wanted
 
 
 @pytest.mark.django_db

@@ -209,6 +209,7 @@ def world(draw: Any) -> dict[str, Any]:
             )
         ),
         "observed": draw(worlds_observed.lines),
+        "settings": draw(worlds_observed.chosen),
         "units": draw(worlds_units.units),
     }
 
@@ -312,7 +313,7 @@ def load(book: dict[str, Any], reseller: Reseller) -> Loaded:
             key=campaign,
             value=value,
         )
-    worlds_observed.load(book.get("observed", []), reseller)
+    worlds_observed.load(book.get("observed", []), reseller, book.get("settings", {}))
     worlds_units.load(book.get("units", {}), reseller, list(done.customers.values()))
     return done
 

@@ -4,16 +4,29 @@ from billing.importing.tables.fields import Field, currency, day, exact, text
 from billing.importing.tables.kind import Counts, Kind, Row, Work
 from billing.importing.tables.staging import upsert
 from billing.models import Observation
-from billing.observed import NotObserved, check_currency, check_day, check_value, find, place
+from billing.observed import (
+    Metric,
+    NotObserved,
+    as_chosen,
+    check_currency,
+    check_day,
+    check_value,
+    find,
+    place,
+)
 
 _KEY = ("metric", "date", "dimension", "key", "currency")
 
 
 def check(rows: list[Row], work: Work) -> None:
     """Refuse metrics, dimensions, keys, values and days that nothing would read, each with what it should be."""
+    chosen: dict[str, Metric] = {}
     for row in rows:
         try:
             metric = find(row["metric"])
+            if metric.slug not in chosen:
+                chosen[metric.slug] = as_chosen(metric, work.reseller)
+            metric = chosen[metric.slug]
             row["dimension"], row["key"] = place(metric, row["dimension"] or "", row["key"] or "")
             check_value(metric, row["value"])
             check_currency(metric, row["currency"] or "")
