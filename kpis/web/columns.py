@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kpis.kpi import Kpi, Unit
+from kpis.ranks import Rank
 from kpis.series import Point
 from kpis.words import DIMENSIONS, MARKS, month
 from resellerkpi.core.columns import Bucket, Column, Date, Decimal, Int, Money, Percent, Row, Text
@@ -53,6 +54,25 @@ def columns(kpi: Kpi, points: Sequence[Point], dimension: str, per: str = "month
     if any("restated" in p.marks for p in points):
         found.append(value_column(kpi, name="kept", label="When closed"))
     return [*found, Text(name="marks", label="Remarks")]
+
+
+def with_rank(of: Sequence[Column], *, in_words: bool) -> list[Column]:
+    """Return columns of a breakdown with each key's rank before the remarks: "1 (was 3)", or for files in numbers."""
+    told: list[Column] = [Figure(name="rank_words", label="Rank (1 is the largest)")]
+    if not in_words:
+        told = [
+            Int(name="rank", label="Rank"),
+            Int(name="rank_before", label="Rank in the month before"),
+            Int(name="moved", label="Places risen"),
+        ]
+    return [*of[:-1], *told, of[-1]]
+
+
+def rank_cells(rank: Rank | None) -> dict[str, int | None]:
+    """Return a rank for a row or JSON: the place, that of the month before, and how many places it rose."""
+    if rank is None:
+        return {"rank": None, "rank_before": None, "moved": None}
+    return {"rank": rank.place, "rank_before": rank.before, "moved": rank.moved}
 
 
 def _decimals(parts: Iterable[Any]) -> int:

@@ -18,12 +18,13 @@ from kpis.kpi import KPIS, Kpi, UnknownDimension
 from kpis.labels import labels, order
 from kpis.longer import LENGTHS
 from kpis.models import Close
+from kpis.ranks import Ranks, ranks
 from kpis.reading import Reader, read_day
 from kpis.series import Point, roots
 from kpis.web.asked import Query, hidden, read_query
-from kpis.web.columns import columns, row, value_column
+from kpis.web.columns import columns, rank_cells, row, value_column, with_rank
 from kpis.web.dictionary import entry_of, links
-from kpis.web.kpi_rows import points_of
+from kpis.web.kpi_rows import ranked
 from kpis.web.observations import ask_for
 from kpis.web.tiles import at_month, change, current, main_line, words
 from kpis.words import DIMENSIONS, MARKS, MARKS_TOLD, OVERLAPS, SPACE, month, plain, shown
@@ -122,7 +123,8 @@ def _panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
         _trend(kpi, shown_points, query.by, names),
     ]
     if query.by:
-        panels.append(_breakdown(kpi, shown_points, query.by, names, looked))
+        near = [p for p in wide[query.by] if p.month in (looked, add_months(looked, -1))]
+        panels.append(_breakdown(kpi, shown_points, query.by, names, looked, ranks(near)))
     table = sorted(
         (row(p, names) for p in totals if p.month in inside), key=lambda r: r["month"], reverse=True
     )
@@ -257,10 +259,17 @@ def _largest(points: Sequence[Point]) -> tuple[set[tuple[str, str]], int]:
     return set(ranked[:MOST_LINES]), len(ranked[MOST_LINES:])
 
 
-def _breakdown(kpi: Kpi, points: Sequence[Point], by: str, names: dict[str, str], looked: Any) -> TablePanel:
+def _breakdown(
+    kpi: Kpi, points: Sequence[Point], by: str, names: dict[str, str], looked: Any, places: Ranks
+) -> TablePanel:
     here = [p for p in points if p.month == looked and (p.numerator or p.denominator)]
-    found = [row(p, names) for key in order(by, {p.key for p in here}) for p in here if p.key == key]
-    shown_columns = [c for c in columns(kpi, here, by) if c.name != "month"]
+    found = [
+        row(p, names) | {"rank_words": str(places.get((p.key, p.currency, looked), ""))}
+        for key in order(by, {p.key for p in here})
+        for p in here
+        if p.key == key
+    ]
+    shown_columns = with_rank([c for c in columns(kpi, here, by) if c.name != "month"], in_words=True)
     return TablePanel(f"By {DIMENSIONS[by].lower()}, {month(looked)}", shown_columns, found)
 
 
@@ -309,10 +318,14 @@ class KpiCsv(KpiPage):
             kpi, reader, query = self.asked()
         except (BadPeriod, UnknownDimension) as wrong:
             return HttpResponse(str(wrong.args[0]), status=400, content_type="text/plain; charset=utf-8")
-        points = points_of(kpi, query, reader)
+        points, places = ranked(kpi, query, reader)
         names = labels(query.by, {p.key for p in points}) if query.by else {}
+        told = columns(kpi, points, query.by, query.per)
+        if query.by and query.per == "month":
+            told = with_rank(told, in_words=False)
+        rows = [row(p, names) | rank_cells(places.get((p.key, p.currency, p.month))) for p in points]
         out = io.StringIO()
-        write_csv(columns(kpi, points, query.by, query.per), [row(p, names) for p in points], out)
+        write_csv(told, rows, out)
         response = HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = f'attachment; filename="{kpi.slug}.csv"'
         return response
@@ -327,7 +340,11 @@ class KpiJson(KpiPage):
             kpi, reader, query = self.asked()
         except (BadPeriod, UnknownDimension) as wrong:
             return _json({"error": str(wrong.args[0])}, status=400)
-        points = points_of(kpi, query, reader)
+        points, places = ranked(kpi, query, reader)
+        rows = [plain(kpi, p) for p in points]
+        if query.by and query.per == "month":
+            for told, p in zip(rows, points, strict=True):
+                told |= rank_cells(places.get((p.key, p.currency, p.month)))
         return _json(
             {
                 "slug": kpi.slug,
@@ -341,7 +358,7 @@ class KpiJson(KpiPage):
                 "per": query.per,
                 "on": reader.day.isoformat() if reader.day else None,
                 "as_of": reader.as_of.isoformat(timespec="seconds"),
-                "rows": [plain(kpi, p) for p in points],
+                "rows": rows,
             }
         )
 

@@ -5,10 +5,12 @@ from typing import Any
 from kpis import longer
 from kpis.kpi import Kpi, Unit
 from kpis.labels import labels, order
+from kpis.ranks import Ranks, ranks
 from kpis.reading import Reader
 from kpis.series import Point
 from kpis.web.answers import Answer, amount, ratio
 from kpis.web.asked import Query
+from resellerkpi.core.periods import add_months
 
 
 def names_of(kpi: Kpi, dimension: str) -> list[str]:
@@ -24,6 +26,24 @@ def points_of(kpi: Kpi, query: Query, reader: Reader) -> list[Point]:
     if query.per == "month":
         return reader.points([kpi], query.months, [query.by])[kpi.slug][query.by]
     return longer.points(kpi, reader, query.months, [query.by], query.per)[query.by]
+
+
+def ranked(kpi: Kpi, query: Query, reader: Reader) -> tuple[list[Point], Ranks]:
+    """Return the points asked for with the ranks of their keys, which are of months and of a dimension only.
+
+    The month before the first is read with the others; keys that have figures in that one alone are left out.
+    """
+    if not query.by or query.per != "month":
+        return points_of(kpi, query, reader), {}
+    first = query.months[0]
+    wide = reader.points([kpi], [add_months(first, -1), *query.months], [query.by])[kpi.slug][query.by]
+    held = {(p.key, p.currency) for p in wide if p.month >= first and not _is_nothing(p)}
+    gone = {(p.key, p.currency) for p in wide if p.month < first and not _is_nothing(p)} - held
+    return [p for p in wide if p.month >= first and (p.key, p.currency) not in gone], ranks(wide)
+
+
+def _is_nothing(point: Point) -> bool:
+    return point.numerator is not None and not point.numerator and not point.denominator
 
 
 def kpi_answer(kpi: Kpi, query: Query, reader: Reader) -> Answer:
