@@ -114,7 +114,8 @@ class Asked:
         if self.from_store:
             parts = [written(DAYS), *stored(names, narrow=self.customers is not None, was=self.was)]
         else:
-            parts = [preamble(grain=self.grain), *computed(names, grain=self.grain)]
+            facts = computed(names, grain=self.grain, suspended=self.options.suspended)
+            parts = [preamble(grain=self.grain), *facts]
         return " ".join(["WITH", ", ".join(parts)])
 
     @property
@@ -124,7 +125,8 @@ class Asked:
 
     def rows(self, source: Source, splits: Sequence[str]) -> list[str]:
         """Return FROM and WHERE of a source's rows, joined with what the dimensions and the scope need."""
-        text = written(source.rows, grain=self.grain, narrow=self.customers is not None)
+        kept, narrow = self.options.suspended, self.customers is not None
+        text = written(source.rows, grain=self.grain, narrow=narrow, suspended=kept)
         parts = ["FROM", text, "r"]
         part = self.dealer_id or self.customer_id
         if not source.of_customers:

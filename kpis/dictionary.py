@@ -12,7 +12,7 @@ from django.utils.text import capfirst
 from billing.observed import METRICS, Metric
 from kpis.facts_book import ACCOUNT
 from kpis.facts_sql import FACTS
-from kpis.kpi import KPIS, Good, Kpi, Unit
+from kpis.kpi import KPIS, Good, Kpi, Part, Unit
 from kpis.longer import Way, way
 from kpis.options import Options
 from kpis.registry import by_family
@@ -148,9 +148,17 @@ def settings_of(kpi: Kpi) -> list[str]:
     for part in kpi.parts():
         names.update(re.findall(r"%\((\w+)\)s", f"{part.value} {part.source.rows}"))
         names.add(str(part.source.window))
+        names.update(["mrr_suspended"] if _recurs(part) else [])
     for root in roots([kpi]) if kpi.shape.needs else ():
         names.update(set(settings_of(root)) - {"small_base"})
     return [name for name in SETTINGS if name in names]
+
+
+def _recurs(part: Part) -> bool:
+    """Say whether a part reads recurring revenue, or what services cost, of the facts or by itself."""
+    told = f"{part.value} {part.source.rows}"
+    of_services = "featurefact" in part.source.tables and re.search(r"\b(mrr|cost|committed|ending)\b", told)
+    return "movementfact" in part.source.tables or "[[" in part.source.rows or bool(of_services)
 
 
 def marks_small(kpi: Kpi) -> bool:

@@ -52,7 +52,8 @@ def rebuild(
     with connection.cursor() as cursor:
         for table in tables:
             cursor.execute(_delete(table, narrow=narrow), given)
-            cursor.execute(_insert(table, narrow=narrow), given)
+            insert = _insert(table, narrow=narrow, suspended=options.suspended)
+            cursor.execute(insert, given)
             rows += cursor.rowcount
             if table == "customerfact":
                 cursor.execute(_standing(narrow=narrow), given)
@@ -99,11 +100,12 @@ def _delete(table: str, *, narrow: bool) -> str:
     return " ".join(["DELETE FROM", f"kpis_{table}", "WHERE", OF_MONTHS, *only])
 
 
-def _insert(table: str, *, narrow: bool) -> str:
+def _insert(table: str, *, narrow: bool, suspended: bool) -> str:
     """Return the INSERT of a fact, in the order of its key, so that the index grows at its end."""
     columns = COLUMNS[table]
     into = ["INSERT INTO", f"kpis_{table}", f"(reseller_id, {columns})", "WITH", preamble(narrow=narrow)]
-    rows = ["SELECT %(reseller)s,", columns, "FROM", f"({written(FACTS[table], narrow=narrow)}) facts"]
+    text = written(FACTS[table], narrow=narrow, suspended=suspended)
+    rows = ["SELECT %(reseller)s,", columns, "FROM", f"({text}) facts"]
     return " ".join([*into, *rows, "ORDER BY", KEYS.get(table, "month")])
 
 
@@ -205,9 +207,9 @@ def stored(tables: Iterable[str], *, narrow: bool = False, was: Collection[str] 
     return parts
 
 
-def computed(tables: Iterable[str], *, grain: str = "month") -> list[str]:
+def computed(tables: Iterable[str], *, grain: str = "month", suspended: bool = True) -> list[str]:
     """Return the common table expressions that compute facts at the days asked for."""
-    return [f"{table} AS ({written(FACTS[table], grain=grain)})" for table in tables]
+    return [f"{table} AS ({written(FACTS[table], grain=grain, suspended=suspended)})" for table in tables]
 
 
 FIRSTS = {

@@ -2,7 +2,8 @@
 
 A text may use the common table expressions `days` (month, day, past) and `account`. {a.date} stands for the first day
 of a date's bucket, {mine a.customer_id} for the narrowing to changed customers. A service counts from its start date up
-to, not including, its end date. Test accounts are left out.
+to, not including, its end date. Test accounts are left out. [[What stands in double brackets]] is written only where
+recurring revenue leaves out customers that are suspended.
 """
 
 from kpis.facts_rows import entries, keys
@@ -113,19 +114,41 @@ WHERE p.now OR p.before
 GROUP BY p.month, p.day, p.customer_id, n.type
 """
 
+#: From which day up to which an account has which status; without any event it always has the one of the account.
+STANDS = """
+    SELECT customer_id, status, date AS since, lead(date) OVER (PARTITION BY customer_id ORDER BY date) AS until
+    FROM billing_customerevent e WHERE reseller_id = %(reseller)s {mine e.customer_id}
+    UNION ALL
+    SELECT a.id, CASE WHEN t.first IS NULL THEN a.status ELSE 'active' END, '-infinity', t.first
+    FROM account a LEFT JOIN (
+        SELECT customer_id, min(date) AS first FROM billing_customerevent e
+        WHERE reseller_id = %(reseller)s {mine e.customer_id} GROUP BY customer_id
+    ) t ON t.customer_id = a.id
+"""
+#: The spans of days on which an account is suspended.
+SUSPENDED = " ".join(
+    ["suspended AS (SELECT customer_id, since, until FROM (", STANDS, ") s WHERE status = 'suspended')"]
+)
+#: The same for a feature `f` at a close.
+IS_SUSPENDED = """LEFT JOIN suspended {s} ON {s}.customer_id = f.customer_id AND {s}.since <= {day}
+        AND ({s}.until IS NULL OR {s}.until > {day})"""
+
 #: What a feature brings per month: {price} is the list price to take where it has no price of its own.
 FEATURE_MRR = """CASE WHEN f.not_charged THEN 0 ELSE round(f.quantity * coalesce(f.price, {price}, 0)
     * (100 - f.discount_percent) / 100 / i.months, 6) END"""
 
 _FEATURE_HEAD = """
-WITH piece AS (
+WITH [[SUSPENDED,]] piece AS (
     SELECT d.month, d.day, f.customer_id, f.feature_type_id, t.currency, f.quantity, f.minimum_term_end,
         f.start_date <= d.day AND (f.end_date IS NULL OR f.end_date > d.day) AS now,
         f.start_date <= d.past AND (f.end_date IS NULL OR f.end_date > d.past) AS before,
         f.start_date > d.day AS ahead, coalesce(f.end_date <= d.day + 90, false) AS ends,
-        MRR_NOW AS mrr, MRR_PAST AS mrr_past,
-        round(f.quantity * coalesce(f.cost, p.cost, 0) / i.months, 6) AS cost,
-        round(f.quantity * coalesce(p.price, 0) / i.months, 6) AS list_mrr
+        [[CASE WHEN s.customer_id IS NULL THEN]] MRR_NOW [[ELSE 0 END]] AS mrr,
+        [[CASE WHEN z.customer_id IS NULL THEN]] MRR_PAST [[ELSE 0 END]] AS mrr_past,
+        [[CASE WHEN s.customer_id IS NULL THEN]] round(f.quantity * coalesce(f.cost, p.cost, 0) / i.months, 6)
+        [[ELSE 0 END]] AS cost,
+        [[CASE WHEN s.customer_id IS NULL THEN]] round(f.quantity * coalesce(p.price, 0) / i.months, 6)
+        [[ELSE 0 END]] AS list_mrr
     FROM days d
     JOIN billing_feature f ON f.reseller_id = %(reseller)s AND f.start_date <= d.day + 90
         AND (f.end_date IS NULL OR f.end_date > d.past) {mine f.customer_id}
@@ -135,6 +158,7 @@ WITH piece AS (
         AND p.valid_from <= d.day AND (p.valid_to IS NULL OR p.valid_to > d.day)
     LEFT JOIN billing_featureprice q ON q.reseller_id = f.reseller_id AND q.feature_type_id = f.feature_type_id
         AND q.valid_from <= d.past AND (q.valid_to IS NULL OR q.valid_to > d.past)
+    [[SUSPENDED_NOW SUSPENDED_PAST]]
 ), billed AS (
     SELECT d.month, d.day, i.customer_id, l.feature_type_id, i.currency, l.net
     FROM days d
@@ -183,10 +207,13 @@ FEATURES = " ".join(
     ]
 ).replace("MRR_NOW", FEATURE_MRR.replace("{price}", "p.price"))
 FEATURES = FEATURES.replace("MRR_PAST", FEATURE_MRR.replace("{price}", "q.price"))
+FEATURES = FEATURES.replace("SUSPENDED_NOW", IS_SUSPENDED.format(s="s", day="d.day"))
+FEATURES = FEATURES.replace("SUSPENDED_PAST", IS_SUSPENDED.format(s="z", day="d.past"))
+FEATURES = FEATURES.replace("SUSPENDED,", f"{SUSPENDED},")
 
 MOVEMENTS = """
 WITH piece AS (
-    SELECT a.holder AS customer_id, t.currency, greatest(f.start_date, p.valid_from) AS first,
+    SELECT a.holder AS customer_id, [[a.id AS account_id,]] t.currency, greatest(f.start_date, p.valid_from) AS first,
         least(f.end_date, p.valid_to) AS until, MRR_NOW AS mrr
     FROM billing_feature f JOIN account a ON a.id = f.customer_id
     JOIN billing_featuretype t ON t.id = f.feature_type_id AND t.reseller_id = f.reseller_id AND t.interval <> 'once'
@@ -209,7 +236,11 @@ WITH piece AS (
 ), paying AS (
     SELECT customer_id, currency, first, until, mrr,
         (date_trunc('month', first) + interval '1 month - 1 day')::date AS close
-    FROM piece WHERE mrr > 0
+    FROM [[(SELECT p.customer_id, p.currency, p.mrr, greatest(p.first, s.since) AS first,
+            least(p.until, s.until) AS until
+        FROM piece p JOIN (STANDS) s ON s.customer_id = p.account_id AND s.status <> 'suspended'
+            AND (s.until IS NULL OR s.until > p.first) AND (p.until IS NULL OR p.until > s.since))]] piece
+    WHERE mrr > 0
 ), first_paid AS (
     SELECT customer_id, currency, min(close) AS close FROM paying WHERE until IS NULL OR until > close
     GROUP BY customer_id, currency
@@ -239,4 +270,4 @@ LEFT JOIN first_paid f ON f.customer_id = m.customer_id AND f.currency = m.curre
 LEFT JOIN rates now_ ON now_.day = m.day AND now_.currency = m.currency AND now_.at = m.day
 LEFT JOIN rates then_ ON then_.day = m.day AND then_.currency = m.currency AND then_.at = m.past
 WHERE m.mrr <> 0 OR m.mrr_past <> 0
-""".replace("MRR_NOW", FEATURE_MRR.replace("{price}", "p.price"))
+""".replace("MRR_NOW", FEATURE_MRR.replace("{price}", "p.price")).replace("STANDS", STANDS)

@@ -87,12 +87,18 @@ KEYS = {
 }
 
 
-def written(text: str, *, grain: str = "month", narrow: bool = False) -> str:
+def told(text: str, *, suspended: bool) -> str:
+    """Return a text for a house whose recurring revenue keeps suspended customers, or leaves them out."""
+    return re.sub(r"\[\[(.*?)\]\]", "" if suspended else r"\1", text, flags=re.DOTALL)
+
+
+def written(text: str, *, grain: str = "month", narrow: bool = False, suspended: bool = True) -> str:
     """Write out the marks of a text: {a.date} as the first day of its bucket, {mine a.id} as the narrowing.
 
     {bill a.id} and {receipt a.id} narrow to the invoices and payments of those customers; {last 2} is `LAST`,
-    {before a.date} is `BEFORE`.
+    {before a.date} is `BEFORE`. Without suspended customers [[what leaves them out]] is written, else nothing of it.
     """
+    text = told(text, suspended=suspended)
     text = re.sub(r"\{last ([^}]+)\}", LAST, text)
     text = re.sub(r"\{before ([\w.]+)\}", BEFORE, text)
     for mark, only in NARROWED.items():

@@ -30,6 +30,7 @@ class Options:
     active_months: int = 1
     life_cap_months: int = 120
     cac_lag_months: int = 0
+    mrr_suspended: str = "keep"
     target_take_up: Decimal = Decimal(25)
     value_multiple: Decimal = Decimal(24)
     anomaly_amount: Decimal = Decimal(100)
@@ -52,6 +53,11 @@ class Options:
     def parameters(self) -> dict[str, Any]:
         """Return the settings by name, as queries take them."""
         return asdict(self)
+
+    @property
+    def suspended(self) -> bool:
+        """Whether recurring revenue keeps customers that are suspended."""
+        return self.mrr_suspended == KpiSettings.MrrSuspended.KEEP
 
     def text(self) -> str:
         """Return all of it in one line: what figures were taken under."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from kpis.facts_book import ACCOUNT
-from kpis.facts_sql import FACTS
+from kpis.facts_sql import FACTS, told
 from kpis.kpi import Kpi, Part
 from kpis.sources import Source
 
@@ -36,9 +36,14 @@ def _reads_account(text: str) -> bool:
     return re.search(rf"\b{ACCOUNTS}\b", text) is not None
 
 
+#: By whether recurring revenue keeps suspended customers.
 _FACT_TABLES = {
-    name: tables_in(text) | (_OF_ACCOUNT if _reads_account(text) else frozenset())
-    for name, text in FACTS.items()
+    kept: {
+        name: tables_in(told(text, suspended=kept))
+        | (_OF_ACCOUNT if _reads_account(text) else frozenset[str]())
+        for name, text in FACTS.items()
+    }
+    for kept in (True, False)
 }
 
 
@@ -47,39 +52,47 @@ def moves_accounts(tables: Collection[str]) -> bool:
     return not _OF_ACCOUNT.isdisjoint(tables)
 
 
-def facts_of(tables: Collection[str], among: Iterable[str] = tuple(FACTS)) -> list[str]:
-    """Return the facts that follow from any of these tables."""
-    return [name for name in among if not _FACT_TABLES[name].isdisjoint(tables)]
+def facts_of(
+    tables: Collection[str], among: Iterable[str] = tuple(FACTS), *, suspended: bool = True
+) -> list[str]:
+    """Return the facts that follow from any of these tables, as suspended customers are kept or left out."""
+    return [name for name in among if not _FACT_TABLES[suspended][name].isdisjoint(tables)]
 
 
 @dataclass(frozen=True)
 class Reads:
-    """What a part of a KPI reads by all its dimensions: tables as they are, facts, words, months back; accounts."""
+    """What a part of a KPI reads by all its dimensions: tables as they are, facts, words, months back; accounts.
+
+    `suspended` says whether recurring revenue keeps customers that are.
+    """
 
     tables: frozenset[str]
     facts: frozenset[str]
     words: frozenset[str]
     window: int
     accounts: bool
+    suspended: bool
 
     @classmethod
-    def of(cls, kpi: Kpi, part: Part, months: Callable[[Source], int]) -> "Reads":
+    def of(cls, kpi: Kpi, part: Part, months: Callable[[Source], int], *, suspended: bool) -> "Reads":
         """Read it off the SQL; `months` tells a source's window."""
         source = part.source
-        text = " ".join([source.rows, source.currency, source.item, part.value])
+        rows = told(source.rows, suspended=suspended)
+        text = " ".join([rows, source.currency, source.item, part.value])
         dimensions = " ".join(source.column(d) or "" for d in kpi.by)
         facts = {*source.tables}
         if source.of_customers and "status" in kpi.by:
             facts.add("customerfact")
         words = {ROW, "holder", *re.findall(r"\w+", f"{text} {dimensions}")}
         accounts = source.of_customers or _reads_account(text)
-        return cls(tables_in(text), frozenset(facts), frozenset(words), months(source), accounts)
+        reads = tables_in(text), frozenset(facts), frozenset(words), months(source)
+        return cls(*reads, accounts=accounts, suspended=suspended)
 
     def follows(self, tables: Collection[str]) -> bool:
         """Say whether any of it follows from any of these tables."""
         return (
             not self.tables.isdisjoint(tables)
-            or bool(facts_of(tables, self.facts))
+            or bool(facts_of(tables, self.facts, suspended=self.suspended))
             or (self.accounts and moves_accounts(tables))
         )
 
@@ -103,13 +116,19 @@ def _between(first: date, last: date) -> int:
 
 
 def reached(
-    kpi: Kpi, tables: Collection[str], moved: Moved, span: Sequence[date], months: Callable[[Source], int]
+    kpi: Kpi,
+    tables: Collection[str],
+    moved: Moved,
+    span: Sequence[date],
+    months: Callable[[Source], int],
+    *,
+    suspended: bool,
 ) -> set[date]:
     """Return the months of a span a KPI may have moved in."""
-    parts = [Reads.of(kpi, part, months) for part in kpi.parts()]
+    parts = [Reads.of(kpi, part, months, suspended=suspended) for part in kpi.parts()]
     return set().union(*(part.reached(tables, moved, span) for part in parts))
 
 
-def follows(kpi: Kpi, tables: Collection[str]) -> bool:
+def follows(kpi: Kpi, tables: Collection[str], *, suspended: bool) -> bool:
     """Say whether any part of a KPI follows from any of these tables."""
-    return any(Reads.of(kpi, part, lambda _: 0).follows(tables) for part in kpi.parts())
+    return any(Reads.of(kpi, part, lambda _: 0, suspended=suspended).follows(tables) for part in kpi.parts())

@@ -181,16 +181,20 @@ class _Work:
         """Make anew what follows from tables written to for everybody."""
         if moves_accounts(tables):
             refile(self.reseller_id, self.options)
-        self._rebuild(months, facts_of(tables))
+        kept = self.options.suspended
+        self._rebuild(months, facts_of(tables, suspended=kept))
         self.months += len(months)
-        return self._write([k for k in _made() if follows(k, tables)], months)
+        return self._write([k for k in _made() if follows(k, tables, suspended=kept)], months)
 
     def _narrow(self, months: list[date]) -> int:
         """Mend the months of a few customers."""
         customers = _members(self.reseller_id, self.plan.customers, self.options)
         days, tables = self._days(months), self.plan.tables
         asked = Asked(self.reseller_id, days, options=self.options, customers=customers, from_store=True)
-        facts, calls = facts_of(tables, OF_CUSTOMERS), HIS_CALLS if self.plan.refiled else ()
+        facts, calls = (
+            facts_of(tables, OF_CUSTOMERS, suspended=self.options.suspended),
+            HIS_CALLS if self.plan.refiled else (),
+        )
         aside = [*facts, *calls, *([ACCOUNTS] if moves_accounts(tables) else [])]
         set_aside(self.reseller_id, days, customers, aside)
         if ACCOUNTS in aside:
@@ -210,7 +214,8 @@ class _Work:
         anew: dict[tuple[date, ...], list[Kpi]] = defaultdict(list)
         sums, sums_in = [], set[date]()
         for kpi in _made():
-            months = reached(kpi, self.plan.tables, steps, span, _months_back(asked))
+            back, kept = _months_back(asked), self.options.suspended
+            months = reached(kpi, self.plan.tables, steps, span, back, suspended=kept)
             if months and _adds_up(kpi):
                 sums.append(kpi)
                 sums_in |= months

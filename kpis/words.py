@@ -135,6 +135,10 @@ SETTINGS = {
         "The cost of winning customers is that of so many months before",
         "0 to 6. For the cost of winning a customer and what it is set against; per campaign, the month's own.",
     ),
+    "mrr_suspended": (
+        "Recurring revenue of suspended customers",
+        "Most keep it. Left out, it is lost when a customer is suspended and comes back when it is active again.",
+    ),
     "target_take_up": ("Take-up aimed at, per cent", "For the opportunity in features."),
     "value_multiple": (
         "Your multiple: the book is worth so many months of recurring revenue",
@@ -176,7 +180,7 @@ SETTING_GROUPS = (
     ),
     (
         "Recurring revenue",
-        ("nrr_reactivation", "quick_ratio_reactivation", "target_take_up", "value_multiple"),
+        ("mrr_suspended", "nrr_reactivation", "quick_ratio_reactivation", "target_take_up", "value_multiple"),
     ),
     (
         "Debt",
@@ -239,6 +243,7 @@ def setting(options: Options, name: str) -> str:
         KpiSettings.CountBy,
         KpiSettings.AgeingBasis,
         KpiSettings.CeiCurrent,
+        KpiSettings.MrrSuspended,
         KpiSettings.CsatScale,
     )
     choices = {choice.value: choice.label for kind in named for choice in kind}

@@ -1,6 +1,6 @@
 """How firm recurring revenue is: a year of it, what is signed, what is under contract, whose customers they are."""
 
-from kpis.facts_book import FEATURE_MRR
+from kpis.facts_book import FEATURE_MRR, IS_SUSPENDED, SUSPENDED
 from kpis.kpi import Family, Good, Part, Rollup, Shape, Unit, flow, kpi, stock
 from kpis.sources import BOOK, FEATURE_MONEY, LINES, Source
 
@@ -11,7 +11,9 @@ EXPIRING = Source(
     "expiring",
     " ".join(
         [
-            "(SELECT d.month, d.day, f.customer_id, t.currency, t.code AS feature,",
+            "(",
+            f"[[WITH {SUSPENDED}]]",
+            "SELECT d.month, d.day, f.customer_id, t.currency, t.code AS feature,",
             "CASE WHEN f.minimum_term_end <= d.day + 30 THEN 'days_1_30'",
             "WHEN f.minimum_term_end <= d.day + 60 THEN 'days_31_60' ELSE 'days_61_90' END AS within,",
             FEATURE_MRR.replace("{price}", "p.price"),
@@ -23,7 +25,9 @@ EXPIRING = Source(
             "JOIN (VALUES ('month', 1), ('quarter', 3), ('year', 12)) i (interval, months)",
             "ON i.interval = t.interval LEFT JOIN billing_featureprice p ON p.reseller_id = %(reseller)s",
             "AND p.feature_type_id = f.feature_type_id AND p.valid_from <= d.day",
-            "AND (p.valid_to IS NULL OR p.valid_to > d.day) WHERE d.asked)",
+            "AND (p.valid_to IS NULL OR p.valid_to > d.day)",
+            f"[[{IS_SUSPENDED.format(s='s', day='d.day')}]]",
+            "WHERE d.asked [[AND s.customer_id IS NULL]])",
         ]
     ),
     (),

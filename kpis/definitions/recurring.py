@@ -38,7 +38,8 @@ def mrr() -> Shape:
     """Σ of quantity × price less discount, per month, of the recurring features active on the last day of the month.
 
     A quarter's price is divided by 3, a year's by 12. The customer's own price stands before the list price of that
-    day. Excluding VAT, usage and one-off charges; features given free count 0; suspended services stay in. A feature
+    day. Excluding VAT, usage and one-off charges; features given free count 0. Services of suspended customers stay
+    in, unless the setting leaves them out, with what they cost, while the account is suspended at the close. A feature
     that starts in the month counts with its full monthly price. Per currency, never added across.
     """
     return stock(listed(Part(FEATURE_MONEY, "r.mrr")))

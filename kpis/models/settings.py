@@ -43,6 +43,12 @@ class KpiSettings(TenantModel):
         NOT_DUE = "not_due", "Debt not due yet"
         DAYS_60 = "days_60", "Debt at most 60 days past due"
 
+    class MrrSuspended(models.TextChoices):
+        """What becomes of the recurring revenue of customers that are suspended."""
+
+        KEEP = "keep", "Keep it"
+        LEAVE_OUT = "leave_out", "Leave it out until they are back"
+
     class CsatScale(models.TextChoices):
         """From which scores customers choose when they are asked how satisfied they are."""
 
@@ -75,6 +81,9 @@ class KpiSettings(TenantModel):
     life_cap_months = models.PositiveSmallIntegerField(default=120)
     cac_lag_months = models.PositiveSmallIntegerField(
         default=0, db_default=0, validators=[MaxValueValidator(LONGEST_LAG)]
+    )
+    mrr_suspended = models.CharField(
+        max_length=9, choices=MrrSuspended.choices, default=MrrSuspended.KEEP, db_default=MrrSuspended.KEEP
     )
     target_take_up = models.DecimalField(max_digits=5, decimal_places=2, default=25)
     value_multiple = models.DecimalField(max_digits=6, decimal_places=2, default=24, db_default=24)

@@ -86,11 +86,38 @@ def tenure(c: Row, month: date) -> D:
     return (D((max(ends) - first).days) / D("30.4375")).quantize(D("0.000001"), ROUND_HALF_UP)
 
 
+class Owned(tuple[Any, ...]):
+    """A feature that knows whose it is, where those of suspended customers are left out."""
+
+    owner: Row
+
+
+def owned(book: Row) -> Row:
+    """Return a book whose features know whose they are, where the house leaves suspended customers out."""
+    if book.get("settings", {}).get("mrr_suspended") != "leave_out":
+        return book
+    people = [dict(c) for c in book["customers"]]
+    for c in people:
+        c["features"] = [Owned(f) for f in c["features"]]
+        for f in c["features"]:
+            f.owner = c
+    return {**book, "customers": people}
+
+
+def left_out(f: tuple[Any, ...], day: date) -> bool:
+    """Whether a feature is left out on a day, because its customer is suspended."""
+    if not isinstance(f, Owned):
+        return False
+    events = f.owner["events"]
+    told = [events[d] for d in sorted(events) if d <= day]
+    return bool(told[-1] == "suspended") if told else not events and f.owner["status"] == "suspended"
+
+
 def feature_mrr(f: tuple[Any, ...], day: date) -> D:
     """What a feature brings per month on a day."""
     code, span, quantity, price, discount, free = f
     interval, _, _, old, new = CATALOGUE[code]
-    if free or interval == "once" or not on(span, day):
+    if free or interval == "once" or not on(span, day) or left_out(f, day):
         return D(0)
     unit = price if price is not None else (old if day < PRICE_CHANGE else new)
     whole = quantity * unit * (100 - discount) / {"month": 1, "quarter": 3, "year": 12}[interval]

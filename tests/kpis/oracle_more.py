@@ -347,6 +347,8 @@ def moved(rule: Callable[[int, int], tuple[Any, Any]]) -> Callable[[Row, date], 
 
 def cost(f: tuple[Any, ...], day: date) -> D:
     """Return what a feature costs per month on a day."""
+    if o.left_out(f, day):
+        return D(0)
     whole = cost_at(f[0], day) * f[2] / {"month": 1, "quarter": 3, "year": 12}[CATALOGUE[f[0]][0]]
     return whole.quantize(D("0.000001"), ROUND_HALF_UP)
 

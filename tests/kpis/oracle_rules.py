@@ -448,6 +448,7 @@ def _per(slug: str, book: Row, dimension: str) -> Cells:
 
 def expected(slug: str, book: Row, dimension: str) -> Cells:
     """A KPI's parts by key, month and currency, without zero rows: every rule there is."""
+    book = o.owned(book)
     if slug in SPREAD:
         return _spread(slug, book, dimension)
     if slug in oracle_leaks.SLUGS:

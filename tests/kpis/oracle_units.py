@@ -149,8 +149,8 @@ def left(f: Any, day: date) -> int:
 def signed(f: Any, day: date) -> D:
     """Return MRR with what starts and without what ends in 90 days; the price is that of the day."""
     start, end = f[1]
-    ends = end is not None and end <= day + timedelta(days=90)
-    if start > day:
+    ends = o.left_out(f, day) or (end is not None and end <= day + timedelta(days=90))
+    if start > day and not o.left_out(f, day):
         shift = (f[0], (day, None), *f[2:])
         return o.feature_mrr(shift, day) if start <= day + timedelta(days=90) else D(0)
     return D(0) if ends else o.feature_mrr(f, day)

@@ -14,15 +14,17 @@ from billing.models import (
     CarrierCharge,
     CarrierInvoice,
     Customer,
+    CustomerEvent,
     Feature,
     FeatureType,
     Invoice,
     InvoiceLine,
 )
 from kpis.kpi import KPIS
-from kpis.models import KpiSettings
+from kpis.models import KpiSettings, Snapshot
 from kpis.reading import live
 from kpis.series import Point
+from kpis.snapshots import refresh
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import add_months
 from resellerkpi.core.scope import Scope, enter
@@ -65,6 +67,63 @@ def test_recurring_revenue_rolls_forward(book: dict[str, Any], dimension: str) -
             assert at("mrr_home", add_months(month, -1)) + moved == at("mrr_home")
 
     with_world(book, check)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("chosen", "mrr", "lost", "back", "more"),
+    [
+        ("keep", [16, 16, 16, 21, 21], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 5, 0]),
+        ("leave_out", [15, 5, 5, 20, 15], [0, 10, 0, 0, 5], [0, 0, 0, 15, 0], [0, 0, 0, 0, 0]),
+    ],
+)
+def test_suspended_customers_are_kept_or_lost_until_they_are_back(
+    chosen: str, mrr: list[int], lost: list[int], back: list[int], more: list[int]
+) -> None:
+    """Ann, 10 and from April 15, is suspended from February to 3 April; Cy, 1, always; Bob, 5, within March, in May."""
+    made, scope = house("sus")
+    with enter(scope):
+        KpiSettings.objects.create(reseller=made, mrr_suspended=chosen)
+        kind = FeatureType.objects.create(reseller=made, code="f", name="f")
+        ann, bob, cy = (
+            Customer.objects.create(reseller=made, code=code, name=code, status="suspended")
+            for code in ("ann", "bob", "cy")
+        )
+        feature(ann, kind, 10, date(2026, 1, 5), APRIL)
+        feature(ann, kind, 15, APRIL)
+        feature(bob, kind, 5, date(2026, 1, 5))
+        feature(cy, kind, 1, date(2026, 1, 5))
+        for one, day, status in (
+            (ann, date(2026, 2, 10), "suspended"), (ann, date(2026, 4, 3), "active"),
+            (bob, date(2026, 3, 5), "suspended"), (bob, date(2026, 3, 20), "active"),
+            (bob, date(2026, 5, 20), "suspended"),
+        ):  # fmt: skip
+            CustomerEvent.objects.create(reseller=made, customer=one, date=day, status=status)
+        slugs = ("mrr", "mrr_churn", "mrr_reactivation", "mrr_expansion", "features_total")
+        found = figures(slugs, made, scope)
+        read = {s: [p.value if (p := found.get((s, m))) else 0 for m in worlds.MONTHS] for s in slugs}
+    wanted = dict(zip(slugs, (mrr, lost, back, more, [3] * 5), strict=True))
+    assert {s: [v or 0 for v in values] for s, values in read.items()} == wanted
+
+
+@pytest.mark.django_db
+def test_the_first_event_of_a_suspended_customer_reaches_back() -> None:
+    """Ann always was suspended; with an event in May she was active until then."""
+    made, scope = house("sus")
+    with enter(scope):
+        KpiSettings.objects.create(reseller=made, mrr_suspended="leave_out")
+        kind = FeatureType.objects.create(reseller=made, code="f", name="f")
+        ann = Customer.objects.create(reseller=made, code="ann", name="ann", status="suspended")
+        feature(ann, kind, 10, date(2026, 3, 5))
+        refresh(made, now=worlds.NOW)
+        brings = Snapshot.objects.filter(kpi="mrr", dimension="").values_list("month", "numerator")
+        assert list(brings) == []
+        CustomerEvent.objects.create(reseller=made, customer=ann, date=date(2026, 5, 4), status="suspended")
+        refresh(made, now=worlds.NOW)
+        assert set(brings.all()) == {(date(2026, 3, 1), 10), (APRIL, 10)}
+        CustomerEvent.objects.all().delete()
+        refresh(made, now=worlds.NOW)
+        assert list(brings.all()) == []
 
 
 def bill(customer: Customer, month: int, net: Any, *lines: tuple[str, Any, Any]) -> None:

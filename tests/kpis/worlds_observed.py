@@ -45,7 +45,9 @@ def line(draw: Any) -> tuple[Any, ...]:
 #: Lines of different places and days; few, so that months without any are common.
 lines = st.lists(line(), max_size=25, unique_by=lambda x: (x[0], x[1], x[2], x[3], x[5]))
 #: Settings a house may have chosen; the usual ones are left out.
-chosen = st.fixed_dictionaries({}, optional={"csat_scale": st.just("1-10")})
+chosen = st.fixed_dictionaries(
+    {}, optional={"csat_scale": st.just("1-10"), "mrr_suspended": st.just("leave_out")}
+)
 
 
 def load(observed: list[tuple[Any, ...]], reseller: Reseller, settings: dict[str, Any]) -> None:
