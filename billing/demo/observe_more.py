@@ -43,7 +43,7 @@ def order_times(random: Random, month: date, scale: Decimal) -> Iterator[Told]:
     for metric, letter, many, least, most in (
         ("provisioning_days", "P", 14, 2, 21), ("port_in_days", "N", 6, 1, 16), ("open_order_days", "O", 5, 1, 45),
     ):  # fmt: skip
-        for number in range(1, int(scale * many) + random.randint(1, 3)):
+        for number in range(1, int(scale * many) + random.randint(2, 4)):
             day = last if metric == "open_order_days" else month + timedelta(days=random.randint(0, 27))
             key = f"{letter}{month:%y%m}-{number:02}"
             yield metric, day, "order", key, Decimal(random.randint(least, most))
