@@ -61,11 +61,10 @@ def csat_responses() -> Shape:
     ),
 )
 def csat() -> Shape:
-    """Answers of 4 or 5 ÷ all answers of the month, on a scale from 1 to 5: (42 + 32) of 107 are 69.2 %.
+    """Satisfied answers ÷ all of the month: 4 and 5 on a scale from 1 to 5, 8 to 10 on one from 1 to 10, a setting.
 
-    On a scale from 1 to 10, a setting, 8, 9 and 10 are satisfied. Choice: 8 is the first score that stands as high on
-    its scale, three quarters of the way up, as 4 of 5. Answers above the scale, entered while it was longer, are left
-    out; the others keep their score.
+    (42 + 32) of 107 are 69.2 %. Choice: 8 is the first score that stands as high on its scale as 4 of 5, three quarters
+    of the way up. Answers above the scale, entered while it was longer, are left out; the others keep their score.
     """
     return entered(Part(SATISFIED, ANSWERED.format(_SATISFIED, "r.value")), ANSWERS)
 
