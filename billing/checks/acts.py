@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from billing.checks.ledger import entered
+from billing.checks.ledger import at_stake, entered
 from billing.models import CreditNote, Finding, FindingEvent, Invoice
 from resellerkpi.core.audit import record
 from resellerkpi.core.columns import day
@@ -17,7 +17,11 @@ State, Kind = Finding.State, FindingEvent.Kind
 
 
 class ActRefused(ValueError):
-    """Raised for what cannot be done with a finding, in one sentence for whoever asked."""
+    """Raised for what cannot be done with a finding, in one sentence for whoever asked; `field` of the form it is."""
+
+    def __init__(self, sentence: str, *, field: str | None = None) -> None:
+        super().__init__(sentence)
+        self.field = field
 
 
 def held(finding_id: int) -> Finding:
@@ -53,18 +57,26 @@ def recover(
     now: datetime,
     invoice: Invoice | None = None,
     credit_note: CreditNote | None = None,
+    seen: Decimal | None = None,
 ) -> Finding:
     """Note money got back and close the finding; it opens again only when the leak goes on growing.
 
-    `invoice` or `credit_note` is the document of the finding's customer on which it came, if it came on one.
+    `invoice` or `credit_note` is the document of the finding's customer on which it came, if it came on one. `seen` is
+    what had been noted when whoever asks looked: money that somebody else noted meanwhile is not noted twice.
     """
     if not 0 < amount < LARGEST:
-        raise ActRefused("Say how much came back, more than 0.")
+        raise ActRefused("Say how much came back, more than 0.", field="amount")
     finding = held(finding_id)
+    if seen is not None and seen != finding.recovered:
+        raise ActRefused(
+            "Somebody noted money as got back since you opened this page. Is yours more of it? Then send it again."
+        )
     document = invoice or credit_note
     if document is not None and document.customer_id != finding.customer_id:
-        raise ActRefused("Choose an invoice or a credit note of the leak’s own customer.")
+        raise ActRefused("Choose an invoice or a credit note of the leak’s own customer.", field="document")
     got = amount.quantize(PENNY, ROUND_HALF_UP)
+    if finding.money_to_date is not None and got > at_stake(finding) and not words.strip():
+        raise ActRefused("That is more than it has cost so far, at least: say why in words.", field="words")
     finding.recovered += got
     finding.recovered_at_money = finding.money_to_date
     if finding.state in Finding.STANDING:

@@ -132,12 +132,16 @@ def _meet(
 
 
 def _existing(checks: Sequence[Check], period: Period) -> dict[Key, Finding]:
-    """Return the findings a run may touch or close: of a check per period only those of the period asked."""
+    """Return the findings a run may touch or close: of a check per period only those of the period asked.
+
+    Their rows are held from here on, so that what a person does with one meanwhile is either seen or waits.
+    """
     single = [c.slug for c in checks if not c.per_period]
     rows = Finding.objects.filter(
         Q(check_slug__in=single) | Q(check_slug__in=[c.slug for c in checks], period=period.start)
     )
-    return {(row.check_slug, row.subject): row for row in rows.order_by("period", "pk")}
+    held = rows.select_for_update().order_by("period", "pk")
+    return {(row.check_slug, row.subject): row for row in held}
 
 
 def _next(row: Finding, value: Found, today: date) -> str:

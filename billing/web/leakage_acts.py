@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import Http404, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -103,6 +104,8 @@ class RecoverFields(forms.Form):
         required=False,
         help_text="For example: charged with the bill of March; or credited by the carrier.",
     )
+    #: What had been noted before when the form was opened.
+    seen = forms.DecimalField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, documents: Mapping[str, Invoice | CreditNote], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -153,8 +156,17 @@ class Recover(ActPage):
     def form_kwargs(self) -> dict[str, Any]:
         """Offer what it has cost to date without what came back, and the documents it may have come back on."""
         super().form_kwargs()
-        lost = at_stake(self.finding)
-        return {"initial": {"amount": lost} if lost else {}, "documents": _documents(self.finding)}
+        initial = {"amount": at_stake(self.finding) or None, "seen": self.finding.recovered}
+        return {"initial": initial, "documents": _documents(self.finding)}
+
+    def show(self, form: Any, *, status: int = 200) -> HttpResponse:
+        """Once it is said what was noted meanwhile, the same answers sent again are meant."""
+        if form.has_error(NON_FIELD_ERRORS):
+            form.data = form.data.copy()
+            form.data["seen"] = str(
+                Finding.objects.values_list("recovered", flat=True).get(pk=self.finding.pk)
+            )
+        return super().show(form, status=status)
 
     def act(self, asked: dict[str, Any]) -> str:
         """Note the money."""

@@ -1,10 +1,13 @@
 """The register: findings open, stay, close, come back, lapse; twice is once; two workers make one row."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as D
-from threading import Barrier, Thread
+from importlib import import_module
+from threading import Barrier, Event, Thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -137,7 +140,12 @@ def test_a_recovered_finding_comes_back_only_when_the_leak_has_grown(world: Worl
     world.run(house, day=2)
     back = Finding.objects.get()
     assert (back.state, back.recovered, back.closed_at) == ("open", D("20.01"), None)
-    recover(pk, amount=D(5), words="", now=NOW + timedelta(days=3))
+    later = NOW + timedelta(days=3)
+    with pytest.raises(ActRefused, match="more than it has cost"):
+        recover(pk, amount=D(5), words=" ", now=later)
+    with pytest.raises(ActRefused, match="Somebody noted money"):
+        recover(pk, amount=D("0.01"), words="", now=later, seen=D(0))
+    recover(pk, amount=D(5), words="With the rest of March", now=later, seen=D("20.01"))
     assert Finding.objects.get().recovered == D("25.01")
     assert history() == ["opened", "recovered", "reopened", "recovered"]
 
@@ -160,6 +168,55 @@ def test_acts_that_make_no_sense_are_refused_and_leave_no_trace(world: World, ho
     recover(pk, amount=D(1), words="", now=NOW)
     with pytest.raises(ActRefused, match="closed"):
         accept(pk, until=date(2027, 1, 1), reason="x", now=NOW, today=NOW.date())
+
+
+def told(
+    house: Reseller, subject: str, state: str, money: int, *events: tuple[str, int | None], **more: Any
+) -> None:
+    """Write a finding and its events, a day each, as a release without a ledger left them."""
+    closed = {"closed_at": NOW} if state in ("fixed", "recovered") else {}
+    row = Finding.objects.create(
+        reseller=house, check_slug="made_up", family="leakage", level="error", subject=subject, label=subject,
+        why="It leaks.", period=date(2026, 1, 1), money_to_date=D(money), currency="GBP", state=state,
+        first_seen=NOW, last_seen=NOW + timedelta(days=9), **closed, **more,
+    )  # fmt: skip
+    FindingEvent.objects.bulk_create(
+        FindingEvent(reseller=house, finding=row, at=NOW + timedelta(days=n), kind=kind, amount=amount)
+        for n, (kind, amount) in enumerate(events)
+    )
+
+
+def test_events_from_before_the_ledger_are_told_what_they_moved(world: World, house: Reseller) -> None:
+    """What moved adds up to what stands open, so that the next run finds nothing that it does not know."""
+    back = {"recovered": D(20), "recovered_at_money": D(30)}
+    told(house, "grown", "open", 42, ("opened", 30), ("note", None))
+    told(house, "went on", "open", 42, ("opened", 25), ("recovered", 20), ("reopened", 33), **back)
+    told(
+        house, "mended", "open", 8, ("opened", 30), ("recovered", 20), ("fixed", 30), ("reopened", 8), **back
+    )
+    told(house, "left", "accepted", 30, ("opened", 30), ("accepted", None),
+         accepted_until=date(2027, 1, 1), accepted_reason="Known")  # fmt: skip
+    told(house, "gone", "recovered", 30, ("opened", 30), ("fixed", 30), ("recovered", 20), **back)
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("billing.migrations.0016_register_ledger").TOLD)
+    moved: dict[str, list[tuple[str, D, int]]] = defaultdict(list)
+    for event in FindingEvent.objects.select_related("finding").order_by("at", "pk"):
+        moved[event.finding.subject].append((event.kind, event.money_moved, event.count_moved))
+    assert moved == {
+        "grown": [("opened", 30, 1), ("note", 0, 0), ("changed", 12, 0)],
+        "went on": [("opened", 25, 1), ("recovered", -25, -1), ("reopened", 3, 1), ("changed", 9, 0)],
+        "mended": [("opened", 30, 1), ("recovered", -30, -1), ("fixed", 0, 0), ("reopened", 8, 1)],
+        "left": [("opened", 30, 1), ("accepted", -30, -1)],
+        "gone": [("opened", 30, 1), ("fixed", -30, -1), ("recovered", 0, 0)],
+    }
+    names = ("subject", "open_money", "open_since")
+    assert list(Finding.objects.filter(state="open").order_by("pk").values_list(*names)) == [
+        ("grown", 42, date(2026, 3, 10)), ("went on", 12, date(2026, 3, 12)), ("mended", 8, date(2026, 3, 13)),
+    ]  # fmt: skip
+    rows = Finding.objects.values_list("subject", "money_to_date")
+    world.found = [replace(LEAK, subject=subject, money_to_date=money) for subject, money in rows]
+    assert world.run(house, day=9) == {"found": 5, "opened": 0, "reopened": 0, "fixed": 0}
+    assert FindingEvent.objects.count() == sum(len(events) for events in moved.values())
 
 
 @pytest.mark.parametrize("world", [Family.PRE_BILLING], indirect=True)
@@ -204,6 +261,38 @@ def test_queries_do_not_grow_with_the_findings(
         world.run(house)
         with django_assert_num_queries(4):
             world.run(house, day=1)
+
+
+def test_what_a_person_does_while_a_run_works_is_not_overwritten(world: World, committed_db: None) -> None:
+    """Given money got back but not yet committed, when the nightly run finds the leak grown, it waits and sees it."""
+    house, noted, looked = make_house(), Event(), Event()
+    with enter(Scope.of(house.pk)):
+        world.run(house)
+        pk = Finding.objects.get().pk
+
+    def person() -> None:
+        with enter(Scope.of(house.pk)):
+            recover(pk, amount=D(30), words="", now=NOW)
+            noted.set()
+            assert looked.wait(10)
+            sleep(0.3)
+        connection.close()
+
+    def grown(ask: Ask) -> Iterator[Found]:
+        looked.set()
+        yield replace(LEAK, money_to_date=D(42))
+
+    thread = Thread(target=person)
+    thread.start()
+    assert noted.wait(10)
+    with enter(Scope.of(house.pk)):
+        run(house, [replace(world.check, find=grown)], now=NOW + timedelta(days=1))
+    thread.join()
+    with enter(Scope.of(house.pk)):
+        kept = Finding.objects.get()
+        assert (kept.state, kept.recovered, kept.open_money) == ("open", 30, 12)
+        assert history() == ["opened", "recovered", "reopened"]
+        assert sum(FindingEvent.objects.values_list("money_moved", flat=True)) == 12
 
 
 def test_two_workers_at_once_make_one_row(world: World, committed_db: None) -> None:

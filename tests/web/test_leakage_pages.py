@@ -153,6 +153,26 @@ def test_money_came_back_on_an_invoice_of_the_leaks_own_customer(world: World) -
     assert ana.post(form, {"amount": "5", "words": "Credited by the carrier"}).status_code == 302
 
 
+def test_money_that_two_people_note_at_once_is_noted_once_unless_it_is_meant(world: World) -> None:
+    """Given the form open twice, the second is told of the first and nothing it holds is lost; sent again it counts."""
+    ana, form = client_of(world.ana), reverse("finding-recover", args=[leak(world).pk])
+    asked = {
+        "amount": "12.50",
+        "words": "Paid late",
+        "seen": text(ana, form).split('name="seen" value="')[1][:4],
+    }
+    assert asked["seen"] == "0.00"
+    assert ana.post(form, asked).status_code == 302
+    told = ana.post(form, asked).content.decode()
+    assert "Somebody noted money as got back since you opened this page." in told
+    assert all(f'value="{kept}"' in told for kept in ("12.50", "Paid late"))
+    with enter(world.alpha.scope()):
+        assert Finding.objects.get().recovered == D("12.50")
+    assert ana.post(form, asked | {"seen": told.split('name="seen" value="')[1][:5]}).status_code == 302
+    with enter(world.alpha.scope()):
+        assert Finding.objects.get().recovered == D(25)
+
+
 def test_what_a_leak_costs_since_it_came_back_and_what_the_month_brought(world: World) -> None:
     """Given a leak of 30 got back whole, when it goes on to 42, then 12 are open and 42 were found this month."""
     found = Found("x", "Recording", date(2026, 8, 1), "x", D(10), D(30), "GBP")
