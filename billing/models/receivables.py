@@ -96,7 +96,10 @@ class PaymentAttempt(TenantModel):
                 | (~Q(outcome="pending") & Q(outcome_date__isnull=False)),
             ),
         ]
-        indexes = [models.Index(fields=["reseller", "outcome_date"], name="attempt_outcome_date")]
+        indexes = [
+            models.Index(fields=["reseller", "outcome_date"], name="attempt_outcome_date"),
+            models.Index(fields=["reseller", "customer", "submitted_date"], name="attempt_customer"),
+        ]
 
     def __str__(self) -> str:
         return f"presentation {self.presentation} of {self.invoice}"
