@@ -60,6 +60,7 @@ SENTENCES = {
     "bundle_amount": "What is included is not negative.",
     "bundle_caps": "Limits are more than zero, and what is unused rolls over for at most 12 months.",
     "bundle_dates": "The allowance must end after the day it begins.",
+    "mandate_once": "A mandate with this reference is recorded already.",
     "contract_once": "The customer has a contract of this reference already.",
     "feature_continued_once": "This feature has been changed meanwhile; look at it again.",
     "tariff_assignment_dates": "The end must come after the start.",

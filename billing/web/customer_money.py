@@ -14,7 +14,7 @@ from billing.models import Allocation, Customer, Invoice
 from billing.models.watermarks import BILLED, JOIN_BILLED, UNBILLED
 from billing.preview import waiting
 from billing.receivables.ledger import balances
-from billing.receivables.mandates import latest_mandate, mandate_words
+from billing.receivables.mandates import mandate_of, mandate_words
 from resellerkpi.core.access import Capability
 from resellerkpi.core.columns import Choice, Code, Column, Date, Flag, Money
 from resellerkpi.core.scope import Scope
@@ -100,7 +100,7 @@ def money_facts(customer: Customer, scope: Scope, today: date) -> Facts:
     pays: list[tuple[Any, ...]] = [("Pays by", customer.get_payment_method_display())]
     if scope.can(MONEY) and customer.payment_method == Customer.Method.DIRECT_DEBIT:
         record = reverse("customer-mandate", args=[customer.pk]) if scope.can(Capability.COLLECT) else ""
-        pays.append(("Mandate", mandate_words(latest_mandate(customer), today), record))
+        pays.append(("Mandate", mandate_words(mandate_of(customer, today), today), record))
     return Facts(
         "Billing",
         [

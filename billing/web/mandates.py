@@ -9,19 +9,21 @@ from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, Que
 from django.db.models.functions import Coalesce
 from django.urls import URLPattern, path, reverse
 
+from billing.book import BookRefused
 from billing.models import Customer, Mandate, PaymentAttempt
 from billing.receivables.bacs import ARUDD
 from billing.receivables.mandates import (
     MandateRefused,
     end_mandate,
     in_force,
-    latest_mandate,
+    in_force_first,
+    mandate_of,
     mandate_words,
     record_mandate,
 )
 from billing.web.customer_changes import CustomerStep
 from resellerkpi.core.access import Capability
-from resellerkpi.core.columns import Choice, Code, Date, Int, Text
+from resellerkpi.core.columns import Choice, Code, Date, Int, Text, day
 from resellerkpi.ui.filters import OneOf, ScopedFilterSet, SearchFilter
 from resellerkpi.ui.forms import DayInput
 from resellerkpi.ui.panels import Action, EmptyState
@@ -73,13 +75,13 @@ class MandateList(ListPage):
     )
 
     def queryset(self) -> QuerySet[Any]:
-        """Return the customers with their latest mandate and collection; those that cannot be collected from first."""
+        """Return the customers with their mandate and last collection; those that cannot be collected from first."""
         return with_mandates(self.today)
 
 
 def with_mandates(today: date) -> QuerySet[Any]:
-    """Return who pays by Direct Debit, or has had a mandate, with the latest mandate and the latest presentation."""
-    mine = Mandate.objects.filter(customer=OuterRef("pk")).order_by("-start_date", "-pk")
+    """Return who pays by Direct Debit, or has had a mandate, with its mandate and its last collection."""
+    mine = Mandate.objects.filter(customer=OuterRef("pk")).order_by(*in_force_first(today))
     tried = PaymentAttempt.objects.filter(customer=OuterRef("pk"), method=Customer.Method.DIRECT_DEBIT)
     last = tried.order_by("-submitted_date", "-presentation", "-pk")
     failed = tried.filter(outcome=Outcome.FAILED, submitted_date__gt=today - COUNTED).order_by()
@@ -122,12 +124,12 @@ class RecordMandate(CustomerStep):
     form_class = MandateFields
     title = "Record a mandate"
     submit = "Record it"
-    refusals = (MandateRefused,)
+    refusals = (MandateRefused, BookRefused)
 
     def form_kwargs(self) -> dict[str, Any]:
         """Say how it stands today."""
         super().form_kwargs()
-        self.mandate = latest_mandate(self.customer)
+        self.mandate = mandate_of(self.customer, self.today)
         begun = (
             " A new one ends it on the day on which it begins." if in_force(self.mandate, self.today) else ""
         )
@@ -151,6 +153,8 @@ class EndFields(forms.Form):
     """When a mandate ends."""
 
     on = forms.DateField(widget=DayInput(), label="Until", help_text="The first day without it.")
+    #: The mandate that the form was opened for.
+    mandate = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
 
 class EndMandate(CustomerStep):
@@ -165,19 +169,18 @@ class EndMandate(CustomerStep):
     def form_kwargs(self) -> dict[str, Any]:
         """Say what ends."""
         super().form_kwargs()
-        self.mandate = latest_mandate(self.customer)
+        self.mandate = mandate_of(self.customer, self.today)
         after = "From then on nothing can be collected."
         if not in_force(self.mandate, self.today):
             after = "There is none in force that could end."
         self.purpose = f"Today’s mandate: {mandate_words(self.mandate, self.today)}. {after}"
-        return {"initial": {"on": self.today}}
+        return {"initial": {"on": self.today, "mandate": self.mandate and self.mandate.pk}}
 
     def save(self, form: Any) -> str:
         """End it."""
-        if self.mandate is None or not in_force(self.mandate, self.today):
-            raise MandateRefused(f"{self.customer} has no mandate in force.")
-        end_mandate(mandate=self.mandate, on=form.cleaned_data["on"])
-        return self.succeed(self.home(), f"Mandate {self.mandate} ends.")
+        asked = form.cleaned_data
+        ended = end_mandate(customer=self.customer, seen=asked["mandate"], on=asked["on"], today=self.today)
+        return self.succeed(self.home(), f"Mandate {ended} ends on {day(asked['on'])}.")
 
 
 urls: list[URLPattern] = [

@@ -199,7 +199,7 @@ def test_events_from_before_the_ledger_are_told_what_they_moved(world: World, ho
     told(house, "gone", "recovered", 30, ("opened", 30), ("fixed", 30), ("recovered", 20), **back)
     with connection.cursor() as cursor:
         cursor.execute(import_module("billing.migrations.0016_register_ledger").TOLD)
-    moved: dict[str, list[tuple[str, D, int]]] = defaultdict(list)
+    moved: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for event in FindingEvent.objects.select_related("finding").order_by("at", "pk"):
         moved[event.finding.subject].append((event.kind, event.money_moved, event.count_moved))
     assert moved == {

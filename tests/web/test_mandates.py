@@ -74,24 +74,33 @@ def test_a_mandate_is_recorded_followed_by_another_and_ended(client: Client, wor
     form, end = (reverse(name, args=[one.pk]) for name in ("customer-mandate", "customer-mandate-end"))
     assert "None, so nothing can be collected." in client.get(form).content.decode()
     assert "has no mandate in force" in client.post(end, {"on": "2026-11-22"}).content.decode()
+
+    def opened() -> dict[str, Any]:
+        return {"on": "2026-11-30", "mandate": client.get(end).context["form"].initial["mandate"]}
+
     assert client.post(form, {"reference": "M1", "start": "2026-01-05"}).status_code == 302
     page = client.get(reverse("customer", args=[one.pk])).content.decode()
     assert "M1, since 5 Jan 2026" in page
     early = client.post(form, {"reference": "M2", "start": "2026-01-05"}).content.decode()
     assert "Mandate M1 began on 5 Jan 2026: a new one begins later." in early
+    stale = opened()
     assert client.post(form, {"reference": "M2", "start": "2026-11-01"}).status_code == 302
+    assert "Mandate M2 was recorded since you opened this page." in client.post(end, stale).content.decode()
+    assert client.post(form, {"reference": "M3", "start": "2026-12-01"}).status_code == 302
+    assert "M2, since 1 Nov 2026 until 1 Dec 2026" in client.get(form).content.decode()
     taken = client.post(
         reverse("customer-mandate", args=[two.pk]), {"reference": "M1", "start": "2026-11-01"}
     )
     assert f"Mandate M1 is recorded already, for {one.name}." in taken.content.decode()
-    assert client.post(end, {"on": "2026-11-30"}).status_code == 302
+    assert client.post(end, opened()).status_code == 302
     with enter(world.alpha.scope()):
         held = Mandate.objects.order_by("start_date").values_list("reference", "start_date", "end_date")
         assert list(held) == [
             ("M1", date(2026, 1, 5), date(2026, 11, 1)),
             ("M2", date(2026, 11, 1), date(2026, 11, 30)),
+            ("M3", date(2026, 12, 1), None),
         ]
-        said = AuditEvent.objects.filter(action__startswith="Mandate").order_by("pk")
-        assert [event.action for event in said] == ["Mandate recorded"] * 2 + ["Mandate ended"]
+        said = AuditEvent.objects.filter(action__startswith="mandate.").order_by("pk")
+        assert [event.action for event in said] == ["mandate.recorded"] * 3 + ["mandate.ended"]
     listed = client.get(reverse("mandate-list"), {"q": "M2"}).content.decode()
     assert (one.name in listed, two.name in listed) == (True, False)
