@@ -15,7 +15,7 @@ from resellerkpi.ui.templatetags.ui import day
 CONTRACTS: tuple[Column, ...] = (
     Text(name="reference", label="Contract"),
     Date(name="start_date", label="From"),
-    Date(name="minimum_term_end", label="Minimum term until"),
+    Date(name="minimum_term_end", label="Term until"),
     Int(name="notice_days", label="Notice (days)"),
 )
 

@@ -76,8 +76,8 @@ class FraudWatch(ListPage):
             help="What carriers charge for these calls.",
         ),
         Code(name="cost_currency", label="Cost currency", needs=WHOLESALE, hidden=True),
-        DateTime(name="first_seen", label="First seen", hidden=True),
-        DateTime(name="last_seen", label="Last seen", hidden=True),
+        DateTime(name="first_seen", label="First seen", hidden=True, seconds=False),
+        DateTime(name="last_seen", label="Last seen", hidden=True, seconds=False),
         Text(name="resolution", label="Resolved with", hidden=True),
     )
     empty = EmptyState(

@@ -88,8 +88,8 @@ class Register(ListPage):
         Choice(name="state", choices=State.choices),
         Text(name="owner", label="With", source="owner__name"),
         Words(name="why", label="Why", hidden=True),
-        DateTime(name="first_seen", label="First found", hidden=True),
-        DateTime(name="last_seen", label="Last found", hidden=True),
+        DateTime(name="first_seen", label="First found", hidden=True, seconds=False),
+        DateTime(name="last_seen", label="Last found", hidden=True, seconds=False),
     )
 
     @property
@@ -168,7 +168,7 @@ def leakage_card(reseller: Reseller, scope: Scope, now: Any) -> Panel | None:
 
 
 HISTORY: tuple[Column, ...] = (
-    DateTime(name="at", label="When"),
+    DateTime(name="at", label="When", seconds=False),
     Choice(name="kind", label="What happened", choices=FindingEvent.Kind.choices),
     Text(name="who", label="Who", source="by__name"),
     Text(name="text", label="Words"),

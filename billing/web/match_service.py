@@ -1,6 +1,7 @@
 """One service in a month of the three-way match: the three facts, what they mean, where to repair it, other months."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -41,7 +42,7 @@ CHARGES: tuple[Column, ...] = (
 MONTHS: tuple[Column, ...] = (
     Bucket(name="month", label="Month", grain="month"),
     *(
-        c
+        replace(c, total=None) if c.name == "at_risk" else c
         for c in SERVICES
         if c.name in ("finding", "at_risk", "expected_price", "asked", "expected_cost", "supplied")
     ),

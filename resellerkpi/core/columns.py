@@ -298,16 +298,23 @@ class Bucket(Date):
         return bucket(self.value(row), self.grain)
 
 
+@dataclass(frozen=True, kw_only=True)
 class DateTime(Column):
-    """An instant, shown in the zone the row's values were converted to."""
+    """An instant, shown in the zone the row's values were converted to; to the minute where seconds say nothing."""
+
+    seconds: bool = True
 
     kind: ClassVar[str] = "datetime"
     excel_format: ClassVar[str] = "dd mmm yyyy hh:mm:ss"
 
     def display(self, row: Row) -> str:
-        """Return "22 Nov 2026 14:03:09"."""
+        """Return "22 Nov 2026 14:03:09", or "22 Nov 2026 14:03"."""
         value = self.value(row)
-        return DASH if value is None else f"{day(value.date())} {value:%H:%M:%S}"
+        return (
+            DASH
+            if value is None
+            else f"{day(value.date())} {value:{'%H:%M:%S' if self.seconds else '%H:%M'}}"
+        )
 
     def cell(self, row: Row) -> Any:
         """Return the naive local date-time: spreadsheets have no zones."""
