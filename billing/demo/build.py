@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,17 @@ class DemoRefused(RuntimeError):
 
 @dataclass(frozen=True)
 class Order:
-    """What to build: seed, size, the day it is built for, the folder for its files."""
+    """What to build: seed, size, the day it is built for, the folder for its files; now, if that day is today."""
 
     seed: int
     size: str
     today: date
     folder: Path
+    now: datetime | None = None
+
+    def calendar(self, months: int) -> Calendar:
+        """Return the demo's time with so many billed months."""
+        return Calendar.ending_before(self.today, months, now=self.now)
 
 
 @dataclass
@@ -82,10 +87,7 @@ def existing() -> dict[str, Any] | None:
 
 def build(order: Order, say: Say) -> dict[str, Any]:
     """Build the demo and return what it holds; what an interrupted build left is taken away first."""
-    built = [
-        _reseller(house, order, Calendar.ending_before(order.today, house.months), say)
-        for house in houses(order.size)
-    ]
+    built = [_reseller(house, order, order.calendar(house.months), say) for house in houses(order.size)]
     first, second = built
     say("Making the logins")
     hosts = (houses(order.size)[0].mail_host, houses(order.size)[1].mail_host)
@@ -135,7 +137,7 @@ def _reseller(house: House, order: Order, calendar: Calendar, say: Say) -> Built
     usage = Usage(house, plans, planted, calendar, order.seed)
     _months(reseller, house, order, calendar, catalogue, usage, collector, say)
     refresh_statistics()
-    now = _noon(calendar.today)
+    now = calendar.noon(calendar.today)
     with enter(_scope(reseller)):
         bills = store_carrier_bills(
             reseller, plans, calendar, order.folder / "files" / house.code / "carrier-bills"
@@ -202,16 +204,16 @@ def _keep_figures(reseller: Reseller, month: date, calendar: Calendar) -> None:
     """Have leaks looked for in the first days of a late month, and KPIs made, which closes the one before as it was."""
     day = month + timedelta(days=CLOSES_ON - 1)
     if month > calendar.ago(LOOKED) and day <= calendar.today:
-        find_leaks([reseller.code], at=_noon(day))
+        find_leaks([reseller.code], at=calendar.noon(day))
     if month > calendar.ago(KEPT) and day <= calendar.today:
-        refresh_kpis([reseller.code], at=_noon(day))
+        refresh_kpis([reseller.code], at=calendar.noon(day))
 
 
 def _load(
     reseller: Reseller, catalogue: Catalogue, files: Iterable[SupplierFile], end: date, calendar: Calendar
 ) -> int:
     rows = 0
-    now = _noon(min(end, calendar.today))
+    now = calendar.noon(min(end, calendar.today))
     for file in files:
         mapping = MAPPINGS.get(file.layout)
         with enter(_scope(reseller)):
@@ -233,14 +235,17 @@ def _bill(reseller: Reseller, first: date, end: date, collector: Collector) -> i
         collector.record_until(end - timedelta(days=1))
         set_statuses(reseller, end - timedelta(days=1))
     period = month_of(first, reseller.zone)
-    run = bill(reseller, period, until="sent", now=_noon(end), scope=_scope(reseller), accept=ACCEPTED)
+    run = bill(
+        reseller,
+        period,
+        until="sent",
+        now=collector.calendar.noon(end),
+        scope=_scope(reseller),
+        accept=ACCEPTED,
+    )
     with enter(_scope(reseller)):
         collector.collect(run.pk, first)
         return run.invoices.count()
-
-
-def _noon(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
 
 
 def _report_uncollected(planted: Planted, reseller: Reseller, calendar: Calendar) -> None:
@@ -250,7 +255,7 @@ def _report_uncollected(planted: Planted, reseller: Reseller, calendar: Calendar
             invoices = Invoice.objects.filter(customer__code=code, run__period_start__gte=lapsed)
             overdue = invoices.filter(due_date__lt=calendar.today).aggregate(total=Sum("gross"))["total"]
             latest = invoices.order_by("-invoice_date").first()
-            why = f"The mandate of {code} ended on {lapsed}; none of its bills since was presented or chased."
+            why = f"The mandate of {code} ended in {lapsed:%B %Y}; none of its bills since was presented or chased."
             planted.add(
                 UNCOLLECTED, code, lapsed, latest.gross if latest else Decimal(0), overdue or Decimal(0), why
             )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
 
@@ -73,8 +73,8 @@ class Collector:
             return {}
         line, invoice, net = random.choice(rows)
         on = min(add_months(first, 1) + timedelta(days=random.randint(3, 12)), self.calendar.today)
-        now = datetime(on.year, on.month, on.day, 12, tzinfo=UTC)
-        note = credit(invoice, reason="Line out of order for the month", on=on, now=now, lines={line: net})
+        now, why = self.calendar.noon(on), "Line out of order for the month"
+        note = credit(invoice, reason=why, on=on, now=now, lines={line: net})
         return {invoice: note.gross}
 
     def record_until(self, day: date) -> None:

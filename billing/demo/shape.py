@@ -1,7 +1,7 @@
 """How large the demo is, whose it is, and over which months it runs."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from random import Random
 
 from resellerkpi.core.periods import add_months
@@ -78,17 +78,26 @@ def houses(size: str) -> tuple[House, House]:
 
 @dataclass(frozen=True)
 class Calendar:
-    """The demo's time: billed months from `first` up to `current`, whose days before `today` are loaded unbilled."""
+    """The demo's time: billed months from `first` up to `current`, whose days before `today` are loaded unbilled.
+
+    `now` is the time of day where the demo is built for the day on which it is built, so that nothing lies ahead of it.
+    """
 
     first: date
     current: date
     today: date
+    now: datetime | None = None
 
     @classmethod
-    def ending_before(cls, today: date, months: int = 25) -> "Calendar":
+    def ending_before(cls, today: date, months: int = 25, *, now: datetime | None = None) -> "Calendar":
         """Return the calendar of so many billed months whose last one is the month before a day."""
         current = today.replace(day=1)
-        return cls(add_months(current, -months), current, today)
+        return cls(add_months(current, -months), current, today, now)
+
+    def noon(self, day: date) -> datetime:
+        """Return noon of a day in UTC, or now where that is still to come."""
+        noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+        return min(noon, self.now) if self.now else noon
 
     @property
     def months(self) -> list[date]:

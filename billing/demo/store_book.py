@@ -30,6 +30,8 @@ from resellerkpi.core.periods import add_months
 BATCH = 2000
 #: How long before it leaves a customer says so.
 NOTICE = timedelta(days=30)
+#: When a mandate ends, in the month in which the last bill is collected by it: on the 15th, or on the 25th again.
+MANDATE_ENDS = 28
 
 
 def store_dealers(reseller: Reseller, house: House) -> list[Dealer]:
@@ -168,11 +170,17 @@ def _mandates(
             customer=customer,
             reference=f"DD{plan.code}",
             start_date=plan.start,
-            end_date=lapsed.get(plan.code) or plan.end,
+            end_date=_last_collected(plan.end, lapsed.get(plan.code)),
         )
         for customer, plan in pairs
         if plan.method == "direct_debit"
     )
+
+
+def _last_collected(left: date | None, lapsed: date | None) -> date | None:
+    """Return when the mandate ends of who left on a day, or whose bills are not presented from a month on."""
+    month = lapsed or (left and add_months(left.replace(day=1), 1))
+    return month.replace(day=MANDATE_ENDS) if month else None
 
 
 def _numbers(

@@ -1,14 +1,14 @@
 """The demo: deterministic, whole, with leaks whose money adds up, and never in a database of somebody else."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pytest
 from django.core.management import CommandError
-from django.db.models import Sum
+from django.db.models import F, Q, Sum
 
 from billing.charging.bill_sums import sums_of
 from billing.demo.empty import empty
@@ -110,6 +110,16 @@ def test_the_hack_lies_in_the_month_of_its_night_alone(today: str, month: str) -
     firsts = [calendar.ago(1), calendar.current]
     made = {f"{f:%Y-%m}": len(hacked_calls(hacked[1], Month.of(f, calendar), calendar)) for f in firsts}
     assert {name: count for name, count in made.items() if count} == {month: CALLS}
+
+
+def test_nothing_of_a_demo_of_today_lies_ahead_of_who_builds_it() -> None:
+    early, late = (datetime(2026, 11, 22, hour, tzinfo=UTC) for hour in (9, 15))
+    days = [TODAY - timedelta(days=1), TODAY]
+    assert [Calendar.ending_before(TODAY, now=early).noon(day) for day in days] == [
+        datetime(2026, 11, 21, 12, tzinfo=UTC), early,
+    ]  # fmt: skip
+    for now in (late, None):
+        assert Calendar.ending_before(TODAY, now=now).noon(TODAY) == datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.mark.django_db
@@ -229,6 +239,18 @@ def test_no_call_is_in_error_but_the_planted_ones_and_their_cost_is_the_planted_
     assert {k: v.quantize(PENNY) for k, v in found.items()} == unrated
     with enter(scope_of("moorland")):
         assert Call.objects.filter(state="error").count() == 0
+
+
+@pytest.mark.slow
+def test_nothing_is_collected_without_a_mandate_in_force(built: dict[str, Any]) -> None:
+    for code in ("harbour", "moorland"):
+        with enter(scope_of(code)):
+            held = Q(customer__mandates__end_date=None) | Q(
+                customer__mandates__end_date__gt=F("submitted_date")
+            )
+            tried = PaymentAttempt.objects.filter(method="direct_debit")
+            covered = tried.filter(held, customer__mandates__start_date__lte=F("submitted_date"))
+            assert 0 < tried.count() == covered.count()
 
 
 @pytest.mark.slow

@@ -3,8 +3,7 @@
 import json
 import time
 from argparse import ArgumentParser
-from datetime import UTC, date, datetime
-from datetime import time as clock
+from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -16,8 +15,6 @@ from billing.demo.refresh import find_leaks, refresh_kpis, report_runs, review_m
 from billing.demo.shape import SIZES
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import local_day
-
-NOON = clock(12)
 
 
 class Command(BaseCommand):
@@ -42,12 +39,14 @@ class Command(BaseCommand):
         except DemoRefused as refused:
             raise CommandError(str(refused)) from refused
         if facts is None:
-            today = options["today"] or local_day(now, Reseller().zone)
-            order = Order(options["seed"], options["size"], today, settings.DEMO_DIR)
+            local = local_day(now, Reseller().zone)
+            today = options["today"] or local
+            asked = options["seed"], options["size"], today, settings.DEMO_DIR
+            order = Order(*asked, now=now if today == local else None)
             facts = build(order, lambda line: self._say(begun, line))
             codes = [each["code"] for each in facts["resellers"]]
             self._say(begun, "Looking for leaks")
-            find_leaks(codes, at=datetime.combine(today, NOON, tzinfo=UTC))
+            find_leaks(codes, at=order.calendar(1).noon(today))
             self._say(begun, "Working out the KPIs")
             refresh_kpis(codes)
             report_runs(codes)
