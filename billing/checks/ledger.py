@@ -57,3 +57,10 @@ def movements(since: datetime, until: datetime) -> dict[str, tuple[Decimal, Deci
         .annotate(found=Sum("money_moved", filter=found), back=Sum("amount", filter=Q(kind=Kind.RECOVERED)))
     )
     return {currency: (money or ZERO, back or ZERO) for currency, money, back in rows if money or back}
+
+
+def document_page(invoice: int | None, credit_note: int | None) -> str:
+    """Return the name of the page of what brought money back: an invoice, a credit note, "" for words alone."""
+    if invoice:
+        return "invoice"
+    return "credit-note" if credit_note else ""

@@ -11,7 +11,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from billing.checks.declare import Rows
-from billing.checks.ledger import movements
+from billing.checks.ledger import document_page, movements
 from billing.checks.register import ask_of
 from billing.checks.registry import CHECKS, of_family
 from billing.models import Finding, FindingEvent
@@ -191,11 +191,7 @@ def history(finding: Finding) -> list[dict[str, Any]]:
             "amount": row["amount"],
             "currency": finding.currency,
             "document": row["invoice__number"] or row["credit_note__number"] or "",
-            "document_url": "invoice"
-            if row["invoice_id"]
-            else "credit-note"
-            if row["credit_note_id"]
-            else "",
+            "document_url": document_page(row["invoice_id"], row["credit_note_id"]),
             "document_id": row["invoice_id"] or row["credit_note_id"],
         }
         for row in rows

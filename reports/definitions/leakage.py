@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+from billing.checks.ledger import document_page
 from billing.checks.registry import of_family
 from billing.models import Finding, FindingEvent
 from reports.currency import Billed
@@ -165,11 +166,7 @@ def _told(found: QuerySet[Any], f: ReportFilters) -> Iterator[Row]:
                 "label_url": "finding",
                 "label_id": row["pk"],
                 "customer_name_id": row["customer_id"],
-                "back_on_url": "invoice"
-                if row["back_invoice"]
-                else "credit-note"
-                if row["back_note"]
-                else "",
+                "back_on_url": document_page(row["back_invoice"], row["back_note"]),
                 "back_on_id": row["back_invoice"] or row["back_note"],
             }
         )
