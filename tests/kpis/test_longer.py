@@ -46,7 +46,7 @@ def _noon() -> Any:
         yield
 
 
-SLOW = {
+SLOW: dict[str, Any] = {
     "deadline": None,
     "suppress_health_check": list(HealthCheck),
     "report_multiple_bugs": False,
@@ -70,7 +70,7 @@ def told(points: list[Point]) -> Cells:
     return {cell: pair for cell, pair in found.items() if any(pair)}
 
 
-@settings(max_examples=3, **SLOW)  # type: ignore[arg-type]
+@settings(max_examples=3, **SLOW)
 @given(worlds.world(), st.dates(date(2026, 2, 1), date(2026, 5, 19)), st.booleans())
 def test_figures_as_of_a_day_are_those_of_a_book_that_ended_then(
     book: dict[str, Any], day: date, kept: bool
@@ -125,7 +125,7 @@ def compared(slug: str, book: dict[str, Any], starts: dict[date, date]) -> Cells
         return oracle.expected(slug, book, "")
 
 
-@settings(max_examples=4, **SLOW)  # type: ignore[arg-type]
+@settings(max_examples=4, **SLOW)
 @given(worlds.world(), st.sampled_from(["quarter", "year"]))
 def test_months_make_quarters_and_years_as_the_oracle_makes_them(book: dict[str, Any], per: str) -> None:
     def check(house: Reseller) -> None:
