@@ -158,7 +158,7 @@ def _ranked(
         f"GROUP BY {', '.join(str(i) for i in (1, 2, 3, *range(5, 5 + len(dims))))})",
     ]
     again = any(split in source.own for split in splits)
-    alone = " UNION ALL ".join(_amounts(at, d, again=again) for at, d in enumerate(dims))
+    alone = " UNION ALL ".join(_amounts(at, d, source, again=again) for at, d in enumerate(dims))
     within = "PARTITION BY at, month, currency, key"
     parts = ", ".join(f"{m.top}, {m.bottom}" for m in measures)
     statement = [
@@ -175,7 +175,7 @@ def _ranked(
         return rows
 
 
-def _amounts(at: int, dimension: str, *, again: bool) -> str:
+def _amounts(at: int, dimension: str, source: Source, *, again: bool) -> str:
     """Return how many items have each amount, by one dimension; `again` where an item stands under several keys."""
     of, by = "item_sums", f"GROUP BY month, currency, {dimension}"
     if again:
@@ -183,7 +183,8 @@ def _amounts(at: int, dimension: str, *, again: bool) -> str:
             ["(SELECT month, currency,", dimension, ", sum(x) AS x FROM item_sums", by, ", item) once"]
         )
     counted = f"{at} AS at, {dimension} AS key, x, count(*)::int AS c FROM"
-    return " ".join(["SELECT month, currency,", counted, of, "WHERE x <> 0", by, ", x"])
+    some = "" if source.counts_zero else "WHERE x <> 0"
+    return " ".join(["SELECT month, currency,", counted, of, some, by, ", x"])
 
 
 def _assemble(

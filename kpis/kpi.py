@@ -225,8 +225,9 @@ class Kpi:
         """Return the dimension of a name ("type" is the KPI's own), none of `but`; raises UnknownDimension."""
         found = self.type_dimension if name == "type" else name
         if found not in self.by or found in but:
-            known = ", ".join(d for d in self.by if d not in but) or "none"
-            raise UnknownDimension(f"“{self.name}” cannot be broken down by {name}. It can by: {known}.")
+            known = ", ".join(d for d in self.by if d not in but)
+            instead = f"It can be broken down by {known}." if known else "It has no breakdown."
+            raise UnknownDimension(f"“{self.name}” cannot be broken down by {name}. {instead}")
         return found
 
     def parts(self) -> list[Part]:
@@ -250,6 +251,7 @@ class Kpi:
         ]
         for part in self.parts():
             said += [part.source.fingerprint(), part.value]
+            said += ["items of 0"] if self.shape.measure and part.source.counts_zero else []
         said += [repr(need) + ("?" if need.optional else "") for need in self.shape.needs]
         if self.shape.combine:
             said.append(inspect.getsource(self.shape.combine))

@@ -1,8 +1,8 @@
 """How a sum is spread over its items: each measure as an exact numerator and denominator over ranked amounts.
 
-The SQL reads one row per amount other than zero: `x` the amount, `c` how many items have it, `upto` how many have it
-or more, `n` how many there are. Items of one amount take the places `upto - c + 1` to `upto`, from the largest (1) to
-the smallest (n). The count of items is the base of the small-base mark.
+The SQL reads one row per amount: `x` the amount, `c` how many items have it, `upto` how many have it or more, `n` how
+many there are. Items of one amount take the places `upto - c + 1` to `upto`, from the largest (1) to the smallest (n).
+Items of 0 are there only when their source counts them. The count of items is the base of the small-base mark.
 """
 
 from dataclasses import dataclass

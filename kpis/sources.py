@@ -39,7 +39,8 @@ class Source:
     """Rows `r` with month, day and, unless it is not of customers, customer_id; `currency` is SQL, "" for counts.
 
     `window`: how many months of facts before the one looked at its rows read; a name is a setting of so many months.
-    `item`: what a distribution is over. `ago`: the setting of how many months before its observations are read.
+    `item`: what a distribution is over; `counts_zero` says that those of value 0 are among them. `ago`: the setting of
+    how many months before its observations are read.
     `adds_up` is False when a customer's row depends on other customers, so that a change is not a difference.
     """
 
@@ -51,6 +52,7 @@ class Source:
     of_customers: bool = True
     window: int | str = 0
     item: str = "r.customer_id"
+    counts_zero: bool = False
     metric: str = ""
     ago: str = ""
     adds_up: bool = True
@@ -266,6 +268,7 @@ SETTLED = Source(
     " JOIN billing_invoice i ON i.reseller_id = %(reseller)s AND i.id = s.invoice_id AND i.gross = s.amount"
     " AND i.gross > 0 AND i.state <> 'draft' {mine i.customer_id} WHERE d.asked)",
     item="r.id",
+    counts_zero=True,
 )
 USAGE = Source(
     "usage",
@@ -341,9 +344,17 @@ def observations(metric: Metric, *, whole: bool = False, per_currency: bool = Fa
     currency = "r.currency" if metric.is_money or per_currency else ""
     kinds = {"whole": whole, "by_currency": per_currency, ago: bool(ago)}
     name = "_".join(["observed", metric.slug, *(kind for kind, holds in kinds.items() if holds)])
-    item = "r.id" if metric.each else "r.customer_id"
     return Source(
-        name, " ".join(rows), (), currency, own, of_customers=False, metric=metric.slug, item=item, ago=ago
+        name,
+        " ".join(rows),
+        (),
+        currency,
+        own,
+        of_customers=False,
+        item="r.id" if metric.each else "r.customer_id",
+        counts_zero=metric.each,
+        metric=metric.slug,
+        ago=ago,
     )
 
 

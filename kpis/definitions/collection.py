@@ -219,12 +219,13 @@ def days_to_pay() -> Shape:
     unit=Unit.DAYS,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
     by=BOOK,
 )
 def days_to_pay_median() -> Shape:
-    """The middle of (day settled − due date) over the invoices that cash settled in the month on another day than
-    due.
+    """The middle of (day settled − due date) over the invoices that cash settled in the month.
+
+    Of two in the middle, the mean. One settled on its due date counts as 0, an early one below zero.
     """
     return distribution(Part(SETTLED, "r.late"), MEDIAN)
 

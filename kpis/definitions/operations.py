@@ -109,11 +109,11 @@ def order_fulfilment_time() -> Shape:
     unit=Unit.DAYS,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
 )
 def order_fulfilment_median() -> Shape:
     """The middle of (delivered − ordered) over the orders delivered in the month, in days of 24 hours; of two in the
-    middle, the mean. Orders delivered at once, in 0 hours, are left out.
+    middle, the mean. An order delivered at once, in 0 hours, counts.
     """
     return distribution(Part(DELIVERIES, DAYS), MEDIAN)
 

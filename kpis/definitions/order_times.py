@@ -34,12 +34,12 @@ def provisioning_time() -> Shape:
     unit=Unit.DAYS,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
 )
 def provisioning_median() -> Shape:
     """The middle of the days from order to service working, over the orders provisioned in the month.
 
-    Of two in the middle, the mean. Orders that took 0 days are left out.
+    Of two in the middle, the mean. An order that took 0 days counts.
     """
     return distribution(Part(PROVISIONED, "r.value"), MEDIAN)
 
@@ -66,12 +66,12 @@ def port_in_time() -> Shape:
     unit=Unit.DAYS,
     good=Good.DOWN,
     rollup=Rollup.RATIO,
-    version=1,
+    version=2,
 )
 def port_in_median() -> Shape:
     """The middle of the days from the request to port to the number working here, over the ports of the month.
 
-    Of two in the middle, the mean. Ports that took 0 days are left out.
+    Of two in the middle, the mean. A port that took 0 days counts.
     """
     return distribution(Part(PORTED, "r.value"), MEDIAN)
 

@@ -109,7 +109,7 @@ def _panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
     months = [add_months(query.months[0], -12), *query.months]
     wide = reader.points([kpi], _filled(months), ["", query.by] if query.by else [""])[kpi.slug]
     totals = wide[""]
-    if not any(p.numerator for p in totals):
+    if not any(p.numerator or p.denominator for p in totals):
         return [*_nothing(kpi, totals, reader), _definition(kpi, reader)]
     line = main_line(totals, reader.reseller.currency)
     looked = query.month or _looked(line, reader)
@@ -141,7 +141,7 @@ def _looked(line: Sequence[Point], reader: Reader) -> date:
 def _longer_panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
     """Return trend and tables over quarters or years."""
     found = longer.points(kpi, reader, query.months, ["", query.by] if query.by else [""], query.per)
-    if not any(p.numerator for p in found[""]):
+    if not any(p.numerator or p.denominator for p in found[""]):
         return [*_nothing(kpi, found[""], reader), _definition(kpi, reader)]
     names = labels(query.by, {p.key for p in found[query.by]}) if query.by else {}
     panels: list[Panel] = [_trend(kpi, found[query.by], query.by, names, query.per)]

@@ -259,7 +259,7 @@ def _of_customers(slug: str, book: Row, dimension: str) -> Cells:
 def _median(book: Row, metric: str, weight: Weight) -> Cells:
     found: Cells = {}
     for month in MONTHS:
-        xs = sorted(x for line in lines(book, metric, month) if (x := weight(line)))
+        xs = sorted(weight(line) for line in lines(book, metric, month))
         if xs:
             middle = xs[(len(xs) - 1) // 2 : len(xs) // 2 + 1]
             found["", month, ""] = (sum(middle, D(0)), D(len(middle)))

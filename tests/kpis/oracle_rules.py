@@ -362,7 +362,7 @@ def _spread(slug: str, book: Row, dimension: str) -> Cells:
         for c in _people(book):
             key = o.key_of(c, month, dimension) if dimension else ""
             for (_, currency), x in _items(slug, c, month).items():
-                if x:
+                if x or slug == "days_to_pay_median":
                     groups.setdefault((key, currency), []).append(x)
         for (key, currency), xs in groups.items():
             found[key, month, currency] = SPREAD[slug](sorted(xs))

@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from billing.models import Dealer
-from kpis.kpi import KPIS
+from kpis.kpi import KPIS, UnknownDimension
 from kpis.snapshots import refresh
 from resellerkpi.core.access import Role
 from resellerkpi.core.models import Membership, Reseller, User
@@ -152,7 +152,10 @@ def test_a_question_that_makes_no_sense_is_answered_in_words() -> None:
     assert client.get("/kpis/nothing/").status_code == 404
     for tail, words in (
         ("?from=2026-13", "is not a month"),
-        ("?by=shoe", "cannot be broken down by shoe"),
+        (
+            "?by=shoe",
+            "cannot be broken down by shoe. It can be broken down by status, dealer, client_type, segment",
+        ),
         ("?from=2026-05&to=2026-01", "must not be before"),
         ("?from=2040-01&to=2040-02", "still to come"),
         ("?from=1991-01", "120 months or fewer"),
@@ -161,6 +164,20 @@ def test_a_question_that_makes_no_sense_is_answered_in_words() -> None:
             answer = client.get(form + tail)
             assert answer.status_code == 400
             assert words in answer.content.decode()
+
+
+def test_a_kpi_without_a_breakdown_says_so() -> None:
+    with pytest.raises(UnknownDimension, match=r"cannot be broken down by dealer. It has no breakdown.$"):
+        KPIS.get("open_orders").dimension("dealer")
+
+
+def test_a_figure_that_was_0_in_every_month_is_a_figure() -> None:
+    made = house("steady", account("stays", "D1", date(2026, 1, 3)))
+    client = someone(made, Role.OWNER)
+    for tail in ("", "?per=quarter"):
+        page = client.get(f"/kpis/churn_customer/{tail}").content.decode()
+        assert "There is nothing to count" not in page
+        assert "0.0\N{NO-BREAK SPACE}%" in page
 
 
 def test_nobody_sees_another_resellers_figures_or_names() -> None:
