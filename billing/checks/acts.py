@@ -76,7 +76,7 @@ def recover(
         raise ActRefused("Choose an invoice or a credit note of the leak’s own customer.", field="document")
     got = amount.quantize(PENNY, ROUND_HALF_UP)
     if finding.money_to_date is not None and got > at_stake(finding) and not words.strip():
-        raise ActRefused("That is more than it has cost so far, at least: say why in words.", field="words")
+        raise ActRefused("That is more than it has cost to date: say here why.", field="words")
     finding.recovered += got
     finding.recovered_at_money = finding.money_to_date
     if finding.state in Finding.STANDING:

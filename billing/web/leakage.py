@@ -5,8 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import BooleanField, Count, DecimalField, ExpressionWrapper, F, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, Q, QuerySet, Sum
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
@@ -130,8 +129,7 @@ def standing() -> list[dict[str, Any]]:
     Accepted ones are not counted.
     """
     rows = Finding.objects.filter(family=LEAKAGE, state=State.OPEN).order_by("currency")
-    left = F("money_to_date") - Coalesce(F("recovered_at_money"), Decimal(0), output_field=DecimalField())
-    sums = {"monthly": Sum("money_per_month"), "to_date": Sum(Greatest(left, Decimal(0)))}
+    sums = {"monthly": Sum("money_per_month"), "to_date": Sum("open_money")}
     return list(rows.values("currency").annotate(findings=Count("pk"), **sums))
 
 

@@ -53,7 +53,6 @@ class MandateList(ListPage):
     title = "Mandates"
     purpose = "Who pays by Direct Debit, whether we may collect from them, and how the last collection went."
     filterset = MandateFilters
-    row_url = "customer-mandate"
     order = ("urgency", "name")
     columns = (
         Text(name="name", label="Customer"),
@@ -73,6 +72,11 @@ class MandateList(ListPage):
         "Customers",
         "/customers/",
     )
+
+    @property
+    def row_url(self) -> str:  # type: ignore[override]  # says where this reader may go
+        """Lead to the mandate who may record one, others to the customer."""
+        return "customer-mandate" if self.scope.can(COLLECT) else "customer"
 
     def queryset(self) -> QuerySet[Any]:
         """Return the customers with their mandate and last collection; those that cannot be collected from first."""
@@ -170,7 +174,7 @@ class EndMandate(CustomerStep):
         """Say what ends."""
         super().form_kwargs()
         self.mandate = mandate_of(self.customer, self.today)
-        after = "From then on nothing can be collected."
+        after = "From the day it ends nothing can be collected."
         if not in_force(self.mandate, self.today):
             after = "There is none in force that could end."
         self.purpose = f"Today’s mandate: {mandate_words(self.mandate, self.today)}. {after}"

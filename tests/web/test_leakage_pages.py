@@ -33,9 +33,11 @@ def world() -> World:
 
 def leak(world: World, **more: Any) -> Finding:
     """Write a leak of 10 a month and 30 to date into Alpha's register, as if it had been found."""
+    stands = 0 if {"state", "family"} & more.keys() else more.get("money_to_date", D(30))
     with enter(world.alpha.scope()):
         found: Finding = Finding.objects.create(
             **{
+                "open_money": stands,
                 "reseller": world.alpha.reseller, "check_slug": "missing_recurring", "family": "leakage",
                 "level": "error", "subject": "A1 REC", "label": "A1 Recording", "period": date(2026, 8, 1),
                 "why": "Provided and not charged.", "money_per_month": D(10), "money_to_date": D(30),

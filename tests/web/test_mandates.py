@@ -67,6 +67,15 @@ def test_who_cannot_be_collected_from_comes_first_with_the_last_collection(world
         assert [row.code for row in with_mandates(TODAY).order_by("urgency")] == [two.code, one.code]
 
 
+def test_the_list_leads_each_reader_to_where_he_may_go(client: Client, world: World) -> None:
+    one = world.alpha.customers[0]
+    for person, name in ((world.ana, "customer-mandate"), (world.vic, "customer"), (world.dee, "customer")):
+        client.force_login(person, "django.contrib.auth.backends.ModelBackend")
+        where = reverse(name, args=[one.pk])
+        assert f'href="{where}"' in client.get(reverse("mandate-list")).content.decode()
+        assert client.get(where).status_code == 200
+
+
 @time_machine.travel("2026-11-22 12:00Z", tick=False)
 def test_a_mandate_is_recorded_followed_by_another_and_ended(client: Client, world: World) -> None:
     client.force_login(world.ana, "django.contrib.auth.backends.ModelBackend")

@@ -108,5 +108,6 @@ def uncollected(ask: Ask) -> Iterator[Found]:
             currency=row.currency,
             count=row.bills,
             customer_id=row.id,
+            page="customer-mandate" if row.lapsed and row.bills > row.failed else "",
             args=(row.id,),
         )
