@@ -9,7 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from resellerkpi.core.chartspec import Bar, Chart, Curve, Stack
-from resellerkpi.core.columns import Column, Decimal, Int, Minutes, Money, Percent, ratio
+from resellerkpi.core.columns import Bucket, Column, Decimal, Int, Minutes, Money, Percent, ratio
 
 MOST_SERIES = 6
 Rows = Iterable[Mapping[str, Any]]
@@ -22,7 +22,7 @@ def figure(chart: Chart, rows: Rows, columns: Sequence[Column]) -> dict[str, Any
     quietly, the line of an even spread.
     """
     by_name = {c.name: c for c in columns}
-    drawn = list(rows)
+    drawn = _in_words(list(rows), by_name.get(chart.x))
     series = _split(chart, drawn, by_name) if chart.series else _fields(chart, drawn, by_name)
     curve = isinstance(chart, Curve)
     first = by_name.get(chart.y[0])
@@ -41,6 +41,15 @@ def figure(chart: Chart, rows: Rows, columns: Sequence[Column]) -> dict[str, Any
         "across": by_name[chart.x].title if curve else "",
         "traces": traces,
     }
+
+
+def _in_words(rows: list[Mapping[str, Any]], x: Column | None) -> list[Mapping[str, Any]]:
+    """Name quarters and years, and one or two months, as tables do: a line of days has no words for them."""
+    if not isinstance(x, Bucket) or x.grain not in ("month", "quarter", "year"):
+        return rows
+    if x.grain == "month" and len({row.get(x.name) for row in rows}) > 2:
+        return rows
+    return [{**row, x.name: x.display(row)} for row in rows]
 
 
 Points = list[tuple[Any, Any]]

@@ -18,7 +18,7 @@ from django.urls import reverse
 from billing.models import Customer, LedgerEntry
 from resellerkpi.core.access import Capability, Role
 from resellerkpi.core.chartspec import Bar, Line, Stack
-from resellerkpi.core.columns import SUM, Code, Column, Date, Minutes, Money, Percent, Text
+from resellerkpi.core.columns import SUM, Bucket, Code, Column, Date, Minutes, Money, Percent, Text
 from resellerkpi.core.models import Job
 from resellerkpi.core.periods import Period
 from resellerkpi.core.scope import Scope, enter
@@ -155,6 +155,25 @@ def test_a_figure_keeps_numbers_exact_and_draws_six_series_at_most() -> None:
     assert figure(Bar(x="name", y=("net",)), ROWS[:1], COLUMNS)["unit"] == "GBP"
     calls = figure(Bar(x="day", y=("used",)), [{"day": "Mon", "used": 90}], (Minutes(name="used"),))
     assert calls["traces"][0]["y"] == ["1.50"]
+
+
+@pytest.mark.parametrize(
+    ("grain", "at", "names"),
+    [
+        ("quarter", [(2025, 10), (2026, 1), (2026, 4)], ["Q4 2025", "Q1 2026", "Q2 2026"]),
+        ("year", [(2024, 1), (2025, 1), (2026, 1)], ["2024", "2025", "2026"]),
+        ("month", [(2026, 1), (2026, 2)], ["Jan 2026", "Feb 2026"]),
+        ("month", [(2026, 1), (2026, 2), (2026, 3)], ["2026-01-01", "2026-02-01", "2026-03-01"]),
+    ],
+)
+def test_an_axis_names_periods_as_the_table_does(
+    grain: str, at: list[tuple[int, int]], names: list[str]
+) -> None:
+    columns = (Bucket(name="month", grain=grain), Money(name="net", currency="=GBP"))
+    rows = [{"month": date(year, month, 1), "net": D(1)} for year, month in at]
+    drawn = figure(Line(x="month", y=("net",)), rows, columns)
+    assert drawn["traces"][0]["x"] == names
+    assert drawn["dates"] is names[0].startswith("2026-")
 
 
 def test_a_sparkline_leaves_gaps_and_needs_two_values() -> None:
