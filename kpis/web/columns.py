@@ -51,7 +51,7 @@ def columns(kpi: Kpi, points: Sequence[Point], dimension: str, per: str = "month
             Decimal(name="numerator", label="Divided", decimals=_decimals(p.numerator for p in points)),
             Decimal(name="denominator", label="By", decimals=_decimals(p.denominator for p in points)),
         ]
-    if any("restated" in p.marks for p in points):
+    if per == "month" and any("restated" in p.marks for p in points):
         found.append(value_column(kpi, name="kept", label="When closed"))
     return [*found, Text(name="marks", label="Remarks")]
 

@@ -56,11 +56,8 @@ class KpiPage(Page):
 
     def asked(self) -> tuple[Kpi, Reader, Query]:
         """Return what the address asks for; raises BadPeriod or UnknownDimension with a sentence."""
-        kpi, reader = self.find()
         given = self.request.GET.dict()
-        day = read_day(given.get("on", ""), reader.today)
-        if day is not None:
-            reader = self.find(day)[1]
+        kpi, reader = self.find(read_day(given.get("on", ""), local_day(timezone.now(), self.reseller.zone)))
         return kpi, reader, read_query(kpi, given, reader)
 
 
@@ -263,11 +260,10 @@ def _breakdown(
     kpi: Kpi, points: Sequence[Point], by: str, names: dict[str, str], looked: Any, places: Ranks
 ) -> TablePanel:
     here = [p for p in points if p.month == looked and (p.numerator or p.denominator)]
+    place = {key: n for n, key in enumerate(order(by, {p.key for p in here}))}
     found = [
         row(p, names) | {"rank_words": str(places.get((p.key, p.currency, looked), ""))}
-        for key in order(by, {p.key for p in here})
-        for p in here
-        if p.key == key
+        for p in sorted(here, key=lambda p: place[p.key])
     ]
     shown_columns = with_rank([c for c in columns(kpi, here, by) if c.name != "month"], in_words=True)
     return TablePanel(f"By {DIMENSIONS[by].lower()}, {month(looked)}", shown_columns, found)

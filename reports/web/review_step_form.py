@@ -10,6 +10,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from kpis.kpi import KPIS
+from kpis.sources import PEOPLE
 from kpis.words import DIMENSIONS
 from reports.registry import REPORTS
 from reports.reviewing.checks import choices as checks
@@ -51,7 +52,8 @@ class StepEditForm(forms.Form):
         super().__init__(*args, **options)
         kpis = [("", "None"), *sorted(((k.slug, k.name) for k in KPIS), key=lambda pair: pair[1])]
         reports = [("", "None"), *sorted((r.slug, r.name) for r in REPORTS)]
-        dimensions = [("", "In all"), *DIMENSIONS.items()]
+        # a review is read, and kept, by whoever may see it: people are no keys of its figures
+        dimensions = [("", "In all"), *((d, name) for d, name in DIMENSIONS.items() if d not in PEOPLE)]
         self.groups: list[tuple[str, list[str]]] = [("", list(self.fields))]
         for n in range(1, KPI_LINES + 1):
             self._add(
@@ -95,7 +97,8 @@ class StepEditForm(forms.Form):
             if data.get(f"rule_{n}") and data.get(f"limit_{n}") is None:
                 self.add_error(f"limit_{n}", "Say how much.")
             if data.get(f"by_{n}") and data[f"by_{n}"] not in KPIS.get(slug).by:
-                known = ", ".join(DIMENSIONS.get(d, d).lower() for d in KPIS.get(slug).by) or "nothing"
+                by = [DIMENSIONS.get(d, d).lower() for d in KPIS.get(slug).by if d not in PEOPLE]
+                known = ", ".join(by) or "nothing"
                 self.add_error(f"by_{n}", f"“{KPIS.get(slug).name}” is told by {known}.")
         if (
             not self.errors

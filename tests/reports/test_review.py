@@ -374,6 +374,7 @@ def test_a_reseller_edits_the_template_and_puts_it_back(alpha: Reseller) -> None
         assert [(s.slug, s.kpis[1:]) for s in STEPS if s.slug == "churn"] == [("churn", step.kpis[1:])]
     assert "Say how much." in client.post(page, changed | {"limit_1": ""}).content.decode()
     assert "is told by" in client.post(page, changed | {"by_1": "bucket"}).content.decode()
+    assert client.post(page, changed | {"by_1": "manager"}).status_code == 422, "viewers read reviews, too"
     assert client.post("/review/steps/churn/reset/").status_code == 302
     added = {"title": "Churn", "week": 2, "position": 5, "cadence": "weekly", "minutes": 0, "in_use": "on"}
     assert client.post("/review/steps/add/", added).status_code == 302
