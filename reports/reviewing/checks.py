@@ -16,10 +16,10 @@ def choices() -> list[tuple[str, str]]:
 
 
 def named(check: str) -> str:
-    """Name what a step watches: one check, or any leak of revenue."""
+    """Name what a step watches: one check, or all of a family; one of another release by its own name."""
     if check in CHECKS:
         return CHECKS.get(check).name
-    return "Revenue leakage"
+    return str(Family(check).label) if check in list(Family) else check
 
 
 def family_of(check: str) -> str:

@@ -56,6 +56,8 @@ def test_looking_again_changes_nothing_and_a_repair_closes_its_finding(built: di
         before, events = kept(), FindingEvent.objects.count()
         run(house, of_family("leakage"), now=now)
         assert (kept(), FindingEvent.objects.count()) == (before, events)
+        uncollected = Finding.objects.filter(check_slug="uncollected").values_list("page", flat=True)
+        assert list(uncollected) == ["customer-mandate"] * 3
         free = Finding.objects.filter(check_slug="free_by_mistake").order_by("subject")[0]
         free.customer.features.filter(pk=free.page_args[0]).update(price=None)
         run(house, of_family("leakage"), now=now)
