@@ -1,6 +1,6 @@
 """Looking over the latest usage: each warning is written down once for its subject, period and mark."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -10,11 +10,12 @@ from billing.watch.hours import keep_up
 from billing.watch.limits import Used, warned
 from billing.watch.unusual import Unusual, unusual
 from resellerkpi.core.models import Reseller
-from resellerkpi.core.periods import local_day
+from resellerkpi.core.periods import add_months, local_day
 
 #: Days that are looked over each time: files come late, and a weekend lies between.
 WINDOW = 7
 Mark = FraudAlert.Mark
+Key = tuple[str, date, str]
 #: What moves when a warning grows; that it was given, and when first, stays.
 GROWS = (
     "label",
@@ -100,13 +101,15 @@ def _of_limit(one: Used) -> dict[str, Any]:
 
 def _write(reseller: Reseller, rows: Iterable[dict[str, Any]], *, now: datetime) -> tuple[int, int]:
     """Add what was not told yet, let what was grow; return how many of either, in three statements."""
-    wanted = {(row["subject"], row["period"], row["mark"]): row for row in rows}
-    if not wanted:
+    found = {(row["subject"], row["period"], row["mark"]): row for row in rows}
+    if not found:
         return 0, 0
-    held: dict[tuple[str, date, str], FraudAlert] = {
+    since = add_months(min(period for _, period, _ in found).replace(day=1), -1)
+    held: dict[Key, FraudAlert] = {
         (alert.subject, alert.period, alert.mark): alert
-        for alert in FraudAlert.objects.filter(period__gte=min(period for _, period, _ in wanted))
+        for alert in FraudAlert.objects.filter(period__gte=since)
     }
+    wanted = {_told_as(key, row, held): row for key, row in found.items()}
     fresh = [
         FraudAlert(reseller=reseller, first_seen=now, last_seen=now, **row)
         for key, row in wanted.items()
@@ -125,3 +128,14 @@ def _write(reseller: Reseller, rows: Iterable[dict[str, Any]], *, now: datetime)
         grown.append(alert)
     FraudAlert.objects.bulk_update(grown, [name.removesuffix("_id") for name in GROWS], batch_size=500)
     return len(fresh), len(grown)
+
+
+def _told_as(key: Key, row: dict[str, Any], held: Mapping[Key, FraudAlert]) -> Key:
+    """Return by what a warning is kept: of the month before, where that has its first hour already.
+
+    Days leave the window one by one, so that what began on the last of a month begins, some days later, on the first.
+    """
+    before = (key[0], add_months(key[1], -1), key[2])
+    if key in held or before not in held or "hours" not in row["cells"]:
+        return key
+    return before if row["cells"]["hours"][0] in held[before].cells["hours"] else key

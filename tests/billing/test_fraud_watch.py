@@ -259,6 +259,31 @@ def test_unusual_usage_is_warned_of_with_its_calls_grows_and_is_laid_to_rest() -
         assert look(house, now=NOW).new == 0
 
 
+@pytest.mark.django_db
+def test_a_night_between_two_months_is_told_once_as_its_days_leave_the_window() -> None:
+    house, random = make_house(), Random(7)
+    with scope(house):
+        line, *others = make_lines(house, random, customers=3, numbers=1)
+        until = date(2026, 11, 30)
+        hours = [hour for one in (line, *others) for hour in quiet(one, random, until=until)]
+        UsageHour.objects.bulk_create(hours)
+        about = {
+            "number": line.number,
+            "dialled": "+919812345678",
+            "destination": "India",
+            "cost_currency": "GBP",
+        }
+        night = [f"2026-11-30 23:{n:02}" for n in range(8)] + [f"2026-12-01 01:{n:02}" for n in range(40)]
+        rate_batch(house, *(a_call(line.customer, at, "3.10", cost=D("2"), **about) for at in night))
+        mark(house, date(2026, 11, 30), date(2026, 12, 1))
+        told = []
+        for day in (2, 7):
+            looked = look(house, now=datetime(2026, 12, day, 12, tzinfo=UTC))
+            told.append((looked.new, looked.known, [alert[1:] for alert in alerts()]))
+        whole = [("unusual", "2026-11-01", D("148.8"))]
+        assert told == [(1, 0, whole), (0, 1, whole)]
+
+
 @pytest.mark.usefixtures("committed_db")
 def test_two_workers_at_once_warn_once() -> None:
     house = make_house()
