@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection
 
-from billing.models import BillingRun, CdrFile, ChangedDay
+from billing.models import BillingRun, CdrFile
 from kpis.asked import Cell, Figure, Figures
 from kpis.kpi import KPIS, Kpi
 from kpis.models import Change, Close, Fill, Frozen, Snapshot
@@ -93,7 +93,7 @@ def close(
         raise CannotClose(f"There are no figures of {month:%B %Y} to keep: refresh the KPIs first.")
     if Close.objects.filter(month=month).exists():
         raise CannotClose(f"{month:%B %Y} is already closed.")
-    if by_hand and _is_behind(fill):
+    if by_hand and Change.objects.exists():
         raise CannotClose(
             "Something changed since the figures were taken; they are made anew within ten minutes. Close it then."
         )
@@ -111,11 +111,6 @@ def close(
     if by_hand:
         audit.record("kpi_month.closed", f"{month:%B %Y}", as_of=fill.as_of)
     return made
-
-
-def _is_behind(fill: Fill) -> bool:
-    """Say whether something changed that the kept figures do not know of."""
-    return Change.objects.exists() or ChangedDay.objects.filter(changed_at__gt=fill.as_of).exists()
 
 
 _KEEP = """

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from billing.models import ChangedDay
 from kpis.models import Fill
 from resellerkpi.core.models import Reseller
 from resellerkpi.core.periods import local_day
 
 #: More customers than this are everybody.
 MANY = 2000
+#: The table that says on which days calls changed: of it every month is noted, not only the first.
+CALLED = "billing_changedday"
 
 
 class Noted(NamedTuple):
@@ -50,8 +51,8 @@ def eat_changes(reseller_id: int) -> list[Noted]:
         cursor.execute(
             "WITH eaten AS (DELETE FROM kpis_change WHERE reseller_id = %s RETURNING customer_id, day, source)"
             " SELECT customer_id, CASE WHEN bool_and(day IS NOT NULL) THEN min(day) END, source FROM eaten"
-            " GROUP BY customer_id, source",
-            [reseller_id],
+            " GROUP BY customer_id, source, CASE WHEN source = %s THEN day END",
+            [reseller_id, CALLED],
         )
         return [Noted(*row) for row in cursor.fetchall()]
 
@@ -67,7 +68,7 @@ def make_plan(
         wide.append(min(fill.last_month, today))
     start = _month(wide, first, today)
     own = [n for n in changes if n.table and n.customer is not None]
-    everybody = [n for n in changes if n.table and n.customer is None]
+    everybody = [n for n in changes if n.table not in ("", CALLED) and n.customer is None]
     if len({n.customer for n in own}) > MANY:
         own, everybody = [], [*everybody, *own]
     since = min((n.day or first for n in own), default=None)
@@ -77,8 +78,7 @@ def make_plan(
         own, begin = [], None
     if swept_from is None or (start and swept_from >= start):
         everybody, swept_from = [], None
-    days = ChangedDay.objects.filter(changed_at__gte=fill.as_of).values_list("day", flat=True)
-    called = {day.replace(day=1) for day in days if first <= day <= today}
+    called = {n.day for n in changes if n.table == CALLED and n.day and first <= n.day <= today}
     return Plan(
         first,
         start,

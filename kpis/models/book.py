@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Value
 
 from billing.models import Customer, FeatureType
 from resellerkpi.core.fields import Link
@@ -54,7 +55,7 @@ class Account(TenantModel):
     region = models.CharField(max_length=12, blank=True)
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     manager = models.CharField(max_length=20, blank=True, db_default="")
-    statuses = ArrayField(models.CharField(max_length=10), default=list, blank=True)
+    statuses = ArrayField(models.CharField(max_length=10), default=list, db_default=Value("{}"), blank=True)
     statuses_from = models.DateField(null=True)
 
     dealer_path = "customer__dealer_id"

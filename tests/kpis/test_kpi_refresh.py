@@ -10,13 +10,14 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing.models import Allocation, BillingRun, Invoice, Observation, Payment
+from billing.models import Allocation, BillingRun, ChangedDay, Invoice, Observation, Payment
 from kpis import closing
 from kpis.asked import Asked
 from kpis.compute import compute
 from kpis.kpi import KPIS
-from kpis.models import Change, Close, Frozen, KpiSettings, Snapshot
+from kpis.models import Change, Close, Fill, Frozen, KpiSettings, Snapshot
 from kpis.options import Options
+from kpis.plan import eat_changes, make_plan
 from kpis.reading import Reader
 from kpis.snapshots import refresh
 from resellerkpi.core.models import Reseller
@@ -151,6 +152,18 @@ def test_a_change_names_its_customer_unless_there_are_many(house: Reseller) -> N
         currency="GBP",
     )
     assert list(Change.objects.values_list("customer_id", "day")) == [(ids[0], date(2026, 2, 3))]
+
+
+def test_days_of_calls_marked_before_a_refresh_and_committed_after_it_are_not_missed(house: Reseller) -> None:
+    refresh(house, now=worlds.NOW)
+    for day in (date(2026, 3, 9), date(2026, 3, 10), date(2026, 5, 2), date(2026, 7, 1)):
+        ChangedDay.objects.create(reseller=house, day=day)
+    ChangedDay.objects.update(changed_at=worlds.NOW - timedelta(hours=1))
+    plan = make_plan(house, Fill.objects.get(), date(2026, 1, 1), eat_changes(house.pk), worlds.NOW.date())
+    assert plan.called == (date(2026, 3, 1), date(2026, 5, 1))
+    assert (plan.wide, plan.swept, plan.customers) == (None, frozenset(), ())
+    ChangedDay.objects.filter(day=date(2026, 3, 9)).update(changed_at=worlds.NOW)
+    assert eat_changes(house.pk) == [(None, date(2026, 3, 1), "billing_changedday")]
 
 
 def test_only_the_months_from_the_change_on_are_mended(house: Reseller) -> None:
