@@ -216,7 +216,8 @@ class FindingPage(DetailPage):
             return found
         names = ["finding-recover", "finding-owner", "finding-note"]
         if finding.state in Finding.STANDING:
-            names = ["finding-look", "finding-accept", *names]
+            names = ["finding-accept", *names]
+            names = ["finding-look", *names] if finding.family == LEAKAGE else names
         return [*(Action(acts.LABELS[n], reverse(n, args=[finding.pk])) for n in names), *found]
 
     def panels(self) -> list[Panel]:

@@ -211,6 +211,8 @@ def test_an_acceptance_without_an_end_is_told_in_words(world: World, family: str
     page = text(client_of(world.ana), reverse("finding", args=[finding.pk]))
     assert words in page
     assert "9999" not in page
+    # only leaks are looked for at any time
+    assert (reverse("finding-look", args=[finding.pk]) in page) == (family == "leakage")
 
 
 def test_looking_again_closes_what_is_mended_and_shows_what_is_behind_the_rest(world: World) -> None:
