@@ -51,7 +51,8 @@ def labels(dimension: str, keys: Iterable[str]) -> dict[str, str]:
         names = {c.slug: c.name for c in CHECKS}
     elif dimension == "manager":
         ids = [int(key) for key in wanted if key]
-        names = {str(pk): name for pk, name in User.objects.filter(pk__in=ids).values_list("pk", "name")}
+        names = dict.fromkeys(map(str, ids), "Somebody who left")
+        names |= {str(pk): name for pk, name in User.objects.filter(pk__in=ids).values_list("pk", "name")}
     elif dimension in ("feature", "package", "sold"):
         names = names | dict(FeatureType.objects.filter(code__in=wanted).values_list("code", "name"))
     return {key: names.get(key) or key or NONE.get(dimension, "None") for key in wanted}

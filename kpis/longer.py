@@ -23,6 +23,8 @@ from resellerkpi.core.periods import add_months, containing
 #: How many months a period has; a month is what every figure is kept by.
 LENGTHS = {"month": 1, "quarter": 3, "year": 12}
 _OWN = ("movement", "cohort", "distribution")
+#: Points by what they are of, and by key, currency and first month.
+Made = dict[str, dict[tuple[str, str, date], Point]]
 _KEPT = ("estimated", "lagged", "restated")
 
 
@@ -82,7 +84,7 @@ def _made(
     if how is Way.ANEW:
         return _anew(kpi, reader, span, dimensions, per)
     if how is Way.BESIDE:
-        return {d: _beside(kpi, reader, span, d, per) for d in dimensions}
+        return _beside(kpi, reader, span, dimensions, per)
     by_month = reader.points([kpi], span, dimensions)[kpi.slug]
     join = _added if how is Way.ADD else _closing
     return {d: [join(kpi, reader, group, per) for group in _grouped(of, per)] for d, of in by_month.items()}
@@ -152,14 +154,22 @@ def _asked(reader: Reader, span: Sequence[date], per: str) -> Asked:
     )
 
 
-def _beside(kpi: Kpi, reader: Reader, span: Sequence[date], dimension: str, per: str) -> list[Point]:
+def _beside(
+    kpi: Kpi, reader: Reader, span: Sequence[date], dimensions: Sequence[str], per: str
+) -> dict[str, list[Point]]:
     """Combine what a derived KPI needs, each part of this period, the one before or the one of a year before."""
-    ago = {0: 0, 1: LENGTHS[per], 12: 12}
-    made: dict[str, dict[tuple[str, str, date], Point]] = {}
+    made: dict[str, Made] = {d: {} for d in dimensions}
     for slug in dict.fromkeys(n.slug for n in kpi.shape.needs):
         root = KPIS.get(slug)
-        of = _made(root, reader, span, [dimension] if dimension in ("", *root.by) else [""], per)
-        made[slug] = {(p.key, p.currency, p.month): p for ps in of.values() for p in ps}
+        known = {d: d if d in root.by else "" for d in dimensions}
+        of = _made(root, reader, span, list(dict.fromkeys(known.values())), per)
+        for dimension, at in known.items():
+            made[dimension][slug] = {(p.key, p.currency, p.month): p for p in of[at]}
+    return {d: _combined(kpi, reader, span, made[d], per) for d in dimensions}
+
+
+def _combined(kpi: Kpi, reader: Reader, span: Sequence[date], made: Made, per: str) -> list[Point]:
+    ago = {0: 0, 1: LENGTHS[per], 12: 12}
     lines = sorted({(key, currency) for key, currency, _ in made[kpi.shape.needs[0].slug]})
     found: list[Point] = []
     for key, currency in lines:

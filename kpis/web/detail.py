@@ -14,6 +14,7 @@ from billing.observed import METRICS
 from kpis import longer
 from kpis.compare import compound
 from kpis.compute import behind
+from kpis.facts import months_between
 from kpis.kpi import KPIS, Kpi, UnknownDimension
 from kpis.labels import labels, order
 from kpis.longer import LENGTHS
@@ -103,8 +104,8 @@ def _choices(kpi: Kpi, query: Query, problem: str, reader: Reader) -> dict[str, 
 def _panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
     if query.per != "month":
         return _longer_panels(kpi, reader, query)
-    months = [add_months(query.months[0], -12), *query.months]
-    wide = reader.points([kpi], _filled(months), ["", query.by] if query.by else [""])[kpi.slug]
+    months = months_between(add_months(query.months[0], -12), query.months[-1])
+    wide = reader.points([kpi], months, ["", query.by] if query.by else [""])[kpi.slug]
     totals = wide[""]
     if not any(p.numerator or p.denominator for p in totals):
         return [*_nothing(kpi, totals, reader), _definition(kpi, reader)]
@@ -148,11 +149,6 @@ def _longer_panels(kpi: Kpi, reader: Reader, query: Query) -> list[Panel]:
         panels.append(TablePanel(title, columns(kpi, found[dimension], dimension, query.per), rows))
     marks = {m for of in found.values() for p in of for m in p.marks}
     return [*panels, _definition(kpi, reader, marks)]
-
-
-def _filled(months: list[Any]) -> list[Any]:
-    count = (months[-1].year - months[0].year) * 12 + months[-1].month - months[0].month + 1
-    return [add_months(months[0], i) for i in range(count)]
 
 
 def _nothing(kpi: Kpi, totals: Sequence[Point], reader: Reader) -> list[Panel]:

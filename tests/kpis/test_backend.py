@@ -15,6 +15,7 @@ from django.test import Client
 from billing.models import Customer, Dealer
 from kpis.dictionary import types_of
 from kpis.kpi import KPIS
+from kpis.labels import labels
 from kpis.web import backend
 from kpis.web.standing import STANDINGS
 from resellerkpi.core import keys
@@ -323,6 +324,7 @@ def test_account_managers_are_for_people_who_may_see_people_and_for_no_key() -> 
     assert ask(key_for(made), "customers_active/byManager/").status_code == 404
     owner = someone(made, Role.OWNER).get("/kpis/customers_active/?by=manager").content.decode()
     assert "Bea Boss" in owner
+    assert labels("manager", {"99999999", ""}) == {"99999999": "Somebody who left", "": "Nobody"}
     refused = someone(made, Role.VIEWER).get("/kpis/customers_active/?by=manager")
     assert refused.status_code == 400
     assert "cannot be broken down by manager" in refused.content.decode()

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -189,6 +191,20 @@ def test_a_quarter_grows_on_the_quarter_before() -> None:
     (first, second) = [p.value or Decimal(0) for p in invoiced if p.currency == "GBP"]
     assert first > 0
     assert [p.value for p in growth if p.currency == "GBP"][-1] == (second - first) / first
+
+
+@pytest.mark.parametrize("slug", ["total_invoiced", "customers_active", "churn_customer", "invoiced_growth"])
+def test_a_dimension_of_longer_periods_takes_no_query_more(slug: str) -> None:
+    made, kpi, counts = alpha(), KPIS.get(slug), []
+    with enter(Scope.of(made.pk)):
+        refresh(made, now=worlds.NOW)
+        for dimensions in ([""], ["", "dealer"]):
+            reader = Reader(made, Scope.of(made.pk), worlds.NOW)
+            with CaptureQueriesContext(connection) as asked:
+                found = longer.points(kpi, reader, worlds.MONTHS, dimensions, "quarter")
+            assert set(found) == set(dimensions)
+            counts.append(len(asked))
+    assert counts[0] == counts[1] > 0
 
 
 @pytest.mark.parametrize(
