@@ -18,6 +18,7 @@ WATCHED = (
     " kpis_note_change('m.period', 'NULL', 'JOIN (SELECT 1 AS one) one ON m.family = ''leakage''');"
     for event, side in (("INSERT", "NEW"), ("DELETE", "OLD"))
 )
+UNWATCHED = "".join(f"DROP TRIGGER kpis_leak_{event} ON billing_finding;" for event in ("INSERT", "DELETE"))
 
 
 class Migration(migrations.Migration):
@@ -34,5 +35,5 @@ class Migration(migrations.Migration):
             name="leakage_write_offs",
             field=models.BooleanField(db_default=False, default=False),
         ),
-        migrations.RunSQL(WATCHED, migrations.RunSQL.noop),
+        migrations.RunSQL(WATCHED, UNWATCHED),
     ]
