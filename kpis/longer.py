@@ -6,14 +6,14 @@ sets one month beside another sets the quarter beside the one before it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
 from kpis.asked import Asked, Cell, Figure, Figures
-from kpis.compute import compute
+from kpis.compute import compute, observed_months
 from kpis.facts import close_of, months_between
 from kpis.kpi import KPIS, Kpi, Parts, Rollup
 from kpis.reading import Reader
@@ -123,16 +123,28 @@ def _anew(
     kpi: Kpi, reader: Reader, span: Sequence[date], dimensions: Sequence[str], per: str
 ) -> dict[str, list[Point]]:
     figures = compute([kpi], _asked(reader, span, per), dimensions)[kpi.slug]
-    return {d: _of(kpi, reader, figures, d, starts(span, per), per) for d in dimensions}
+    at = dict.fromkeys(starts(span, per), False) | dict.fromkeys(_lacking(kpi, reader, span, per), True)
+    return {d: _of(kpi, reader, figures, d, at, per) for d in dimensions}
+
+
+def _lacking(kpi: Kpi, reader: Reader, span: Sequence[date], per: str) -> set[date]:
+    """Return the periods of which a month lacks its data: as in sums of months, they have no figure."""
+    observed = observed_months(reader.reseller.pk, kpi.shape.observed, until=reader.today)
+    return {_start(m, per) for m in span if any(m not in observed[metric] for metric in kpi.shape.observed)}
 
 
 def _of(
-    kpi: Kpi, reader: Reader, figures: Figures, dimension: str, at: Sequence[date], per: str
+    kpi: Kpi, reader: Reader, figures: Figures, dimension: str, at: Mapping[date, bool], per: str
 ) -> list[Point]:
+    """Return a point per line and period; of the periods some lack their data."""
     lines = sorted({(c.key, c.currency) for c in figures if c.dimension == dimension})
     found: list[Point] = []
     for key, currency in lines or ([("", "")] if not dimension else []):
-        for start in at:
+        for start, lacks in at.items():
+            if lacks:
+                marks = ("needs_data", *_underway(reader, start, per))
+                found.append(Point(start, key, currency, None, None, marks))
+                continue
             nothing = Figure(ZERO, ZERO if kpi.is_ratio else None)
             f = figures.get(Cell(dimension, key, start, currency), nothing)
             marks = _based(kpi, reader, f.bottom, f.bottom if f.base is None else f.base)

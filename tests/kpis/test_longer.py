@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from billing.models import Observation
 from kpis import longer
 from kpis.facts import first_month
 from kpis.kpi import KPIS, Kpi
@@ -174,6 +175,26 @@ def test_a_year_loses_whom_it_lost_not_the_sum_of_its_rates() -> None:
         assert [p.value for p in active] == [8, 8]
 
     with_world({"customers": people, "spend": {}}, check)
+
+
+def test_a_median_of_a_quarter_needs_each_of_its_months_as_a_mean_does() -> None:
+    made = alpha()
+    with enter(Scope.of(made.pk)):
+        told = [(1, 0), (1, 4), (2, 6), (3, 30), (4, 2)]
+        for place, (month, value) in enumerate(told):
+            Observation.objects.create(
+                reseller=made, metric="provisioning_days", date=date(2026, month, 5), value=value,
+                dimension="order", key=f"A{place}",
+            )  # fmt: skip
+        refresh(made, now=worlds.NOW)
+        reader = Reader(made, Scope.of(made.pk), worlds.NOW)
+        median, mean = (
+            longer.points(KPIS.get(slug), reader, worlds.MONTHS, [""], "quarter")[""]
+            for slug in ("provisioning_median", "provisioning_time")
+        )
+    assert [p.value for p in median] == [5, None], "0, 4, 6 and 30 days; May lacks its lines"
+    assert [p.value for p in mean] == [10, None]
+    assert [p.marks for p in median] == [p.marks for p in mean] == [("small_base",), ("needs_data", "open")]
 
 
 @pytest.mark.parametrize("declared", [k for k in KPIS if way(k) is Way.BESIDE], ids=lambda k: k.slug)
