@@ -31,11 +31,12 @@ UNITS = {
     Unit.SECONDS: "Seconds",
     Unit.POINTS: "Points",
 }
+_COMPARED = "A longer period is counted anew, its close against the close before, not added up"
 GOOD = {Good.UP: "Up is good", Good.DOWN: "Down is good", Good.WATCH: "Neither way is good by itself"}
 _ADDED = {False: "Months add up", True: "Both sides add up and are divided last; rates are never averaged"}
 _LONGER = {
     Way.CLOSE: "A longer period has the figure of its last month",
-    Way.ANEW: "A longer period is counted anew, its close against the close before, not added up",
+    Way.ANEW: "A longer period is counted anew over the whole of it, not added up",
     Way.BESIDE: "A longer period is set beside the one before it, as a month is",
 }
 KINDS = {
@@ -81,11 +82,13 @@ class Entry:
     def about(self) -> list[tuple[str, str]]:
         """Unit, direction, roll-up and the rest, as label and words; those without anything to say are left out."""
         kpi, how = self.kpi, way(self.kpi)
+        compared = how is Way.ANEW and kpi.shape.kind == "movement"
+        longer = _COMPARED if compared else _LONGER.get(how) or _ADDED[kpi.is_ratio]
         told = [
             ("Unit", UNITS[kpi.unit]),
             ("Direction", GOOD[kpi.good]),
             ("What it looks at", KINDS[kpi.shape.kind]),
-            ("Longer periods", _LONGER.get(how) or _ADDED[kpi.is_ratio]),
+            ("Longer periods", longer),
             ("Broken down by", ", ".join(DIMENSIONS[d].lower() for d in kpi.by)),
             ("Made of", ", ".join(root.name for root in self.made_of)),
             ("Reads", ", ".join(tables_of(kpi))),
